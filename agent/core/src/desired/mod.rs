@@ -1,0 +1,101 @@
+//! What this node should have, by names: the objects met with the host's facts.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use crate::model::{PodKey, Rate, Rejection};
+
+/// What this node should have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Uplinks of this node by name.
+    pub uplinks: BTreeMap<String, DesiredUplink>,
+    /// Tiers on those uplinks by name.
+    pub tiers: BTreeMap<String, DesiredTier>,
+    /// Every pod of this node that has not ended.
+    pub pods: BTreeMap<PodKey, DesiredPod>,
+}
+
+/// What [`Desired`] was computed from and did not use, with the reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Objects that are impossible beside the others.
+    pub rejections: Vec<Rejection>,
+    /// Objects that are fine and yet not (fully) enforced on this node, as of now: the interface is missing, a pod's veth
+    /// is not there yet, two tiers select one pod.
+    pub notes: Vec<Rejection>,
+}
+
+/// An uplink on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredUplink {
+    /// Capacity as the object says it.
+    pub capacity: Rate,
+    /// Capacity less headroom: what Weir lets pass.
+    pub rate: Rate,
+    /// ifindex and name of its interfaces; empty while there is none.
+    pub interfaces: BTreeMap<u32, String>,
+    /// Destinations that do not cross it.
+    pub exempt: Vec<IpNet>,
+}
+
+/// A tier on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredTier {
+    /// Name of its uplink.
+    pub uplink: String,
+    /// 0 for none.
+    pub guarantee: Rate,
+    /// At most the uplink's rate.
+    pub ceiling: Rate,
+    /// For each of its pods.
+    pub pod_ceiling: Option<Rate>,
+    /// 0 to 63.
+    pub dscp: Option<u8>,
+}
+
+/// A pod of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredPod {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Its controller, `kind/name`.
+    pub workload: String,
+    /// Where its packets are seen.
+    pub place: Place,
+    /// Name of its tier.
+    pub tier: Option<String>,
+    /// The lowest of its own limits.
+    pub ceiling: Option<PodCeiling>,
+}
+
+/// Where a pod's packets are seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Host side of its veth.
+    Veth {
+        /// ifindex of the host side.
+        ifindex: u32,
+        /// Name of the host side.
+        name: String,
+    },
+    /// It shares the node's network: its sockets are known by their cgroup.
+    Cgroup {
+        /// Cgroup id.
+        id: u64,
+        /// Distance from the root of the tree.
+        level: u32,
+    },
+    /// Nowhere yet.
+    Unknown,
+}
+
+/// A limit of a single pod and the object that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodCeiling {
+    /// The limit.
+    pub rate: Rate,
+    /// `annotation kubernetes.io/egress-bandwidth`, or `TrafficTier NAME perPodCeiling`.
+    pub from: String,
+}

@@ -1,0 +1,1 @@
+//! What the kernel has, or should have, as map values and attachments.

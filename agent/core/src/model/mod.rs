@@ -1,0 +1,149 @@
+//! The objects that Weir obeys, parsed and free of any source: a [`World`].
+
+mod rejection;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+
+pub use rejection::{Location, ObjectRef, Rejection};
+
+/// Bits per second.
+pub type Rate = u64;
+
+/// Labels or annotations of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// Everything that a source knows, each object valid in itself. Whether the objects fit each other is for
+/// [`crate::desired`] to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// Uplinks by name.
+    pub uplinks: BTreeMap<String, Uplink>,
+    /// Traffic tiers by name.
+    pub tiers: BTreeMap<String, Tier>,
+    /// Pods of all nodes that the source shows.
+    pub pods: BTreeMap<PodKey, Pod>,
+    /// Labels of each namespace by name.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// Labels of each node by name.
+    pub nodes: BTreeMap<String, Labels>,
+}
+
+/// Namespace and name of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for PodKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A scarce link behind the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uplink {
+    /// What the link can carry.
+    pub capacity: Rate,
+    /// Share kept free, in 1/10,000 (3 % is 300).
+    pub headroom: u32,
+    /// Which of the node's interfaces leads to it.
+    pub interface: InterfaceChoice,
+    /// Nodes that have this uplink.
+    pub nodes: Selector,
+    /// Destinations that do not cross it.
+    pub exempt: Vec<IpNet>,
+    /// Where the object stands, for messages.
+    pub location: Option<Location>,
+}
+
+/// Which interface of a node leads to an uplink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InterfaceChoice {
+    /// The interfaces of the default routes, IPv4 and IPv6.
+    DefaultRoute,
+    /// The interface with this name.
+    Named(String),
+}
+
+/// A set of pods that share a guarantee and a ceiling on an uplink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// Name of its uplink.
+    pub uplink: String,
+    /// Pods of the tier.
+    pub pods: Selector,
+    /// Namespaces that those pods are in.
+    pub namespaces: Selector,
+    /// Always available to the tier; 0 for none.
+    pub guarantee: Rate,
+    /// Never more than this; none: the uplink's capacity less headroom.
+    pub ceiling: Option<Rate>,
+    /// Never more than this for each of its pods.
+    pub pod_ceiling: Option<Rate>,
+    /// DSCP to mark its packets with, 0 to 63.
+    pub dscp: Option<u8>,
+    /// Where the object stands, for messages.
+    pub location: Option<Location>,
+}
+
+/// What matters of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.uid`, or empty where a file has none: tells a pod from an earlier one of the same name.
+    pub uid: String,
+    /// Its node's name; empty until it is scheduled.
+    pub node: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its addresses (`status.podIPs`).
+    pub addresses: BTreeSet<IpAddr>,
+    /// Whether it shares the node's network namespace.
+    pub host_network: bool,
+    /// Whether it has ended (phase Succeeded or Failed): its addresses are no longer its own.
+    pub ended: bool,
+    /// `kubernetes.io/egress-bandwidth`.
+    pub egress_bandwidth: Option<Rate>,
+    /// Its controller, as `kind/name` (`Deployment/web`), or its own `Pod/name`.
+    pub workload: String,
+    /// Where the object stands, for messages.
+    pub location: Option<Location>,
+}
+
+/// A Kubernetes label selector: all of its requirements must hold; without any it selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// What must hold.
+    pub requirements: Vec<Requirement>,
+}
+
+/// One requirement of a label selector (`matchLabels` entries are `In` with one value).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The label's key.
+    pub key: String,
+    /// How its value is judged.
+    pub operator: Operator,
+}
+
+/// Operators of `matchExpressions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// The label is there with one of these values.
+    In(BTreeSet<String>),
+    /// The label is not there, or has none of these values.
+    NotIn(BTreeSet<String>),
+    /// The label is there.
+    Exists,
+    /// The label is not there.
+    DoesNotExist,
+}

@@ -1,0 +1,1 @@
+//! The difference between what the kernel has and what it should have.

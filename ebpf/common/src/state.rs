@@ -1,0 +1,48 @@
+//! Clocks that the programs keep. The agent reads them and never writes them, but for a new owner's zeros.
+//!
+//! A clock is a moment on `CLOCK_MONOTONIC` in ns: when the link, tier or pod would have sent all that passed so far.
+//! Each value has a cache line of its own, so that two CPUs that shape two pods do not share one.
+
+/// Value of `UPLINK_STATE`, indexed by uplink id.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UplinkState {
+    /// L: when the link would be idle again.
+    pub clock: u64,
+    /// When the current window of the interactive load began.
+    pub window_start: u64,
+    /// Time on the link of the interactive packets in the current window, in ns.
+    pub window_busy: u64,
+    /// x̂/C: slowly falling peak of the interactive load as a share of the capacity, in 2⁻¹⁶.
+    pub load: u64,
+}
+
+/// Value of `TIER_STATE`, indexed by tier id.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierState {
+    /// When a link of the ceiling's rate would be idle again.
+    pub ceiling: u64,
+    /// G: when a link of the guarantee's rate would be idle again.
+    pub guarantee: u64,
+}
+
+/// Value of `POD_STATE`, indexed by slot.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodState {
+    /// When a link of the pod's ceiling would be idle again.
+    pub ceiling: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cache_line_each() {
+        assert_eq!(size_of::<UplinkState>(), 64);
+        assert_eq!(size_of::<TierState>(), 64);
+        assert_eq!(size_of::<PodState>(), 64);
+    }
+}
