@@ -1,2 +1,28 @@
-//! Placeholder.
-fn main() {}
+//! The project's own tasks: `cargo xtask help` lists them. One folder per task.
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+use xtask::{build, tools};
+
+/// Builds, boots, tests and measures Weir.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the kernel programs and the host binaries `weir` and `weir-lab`.
+    Build(build::Args),
+    /// Fetch what building and the VM need into the user's cache folder, and list it.
+    Tools(tools::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Build(args) => build::main(&args),
+        Task::Tools(args) => tools::main(&args),
+    }
+}

@@ -1,0 +1,68 @@
+//! The BPF object: the crate `weir-ebpf` for the kernel's machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::tools::{bpf_linker, rust_src};
+use crate::{paths, process};
+
+const TARGET: &str = "bpfel-unknown-none";
+/// `v3` has 32-bit jumps and the atomic operations that the maps need (kernel ≥ 5.12).
+const RUSTFLAGS: &str = "-C link-arg=--btf -C debuginfo=2 -C target-cpu=v3";
+
+/// Builds the kernel programs and gives the object's path. The file keeps its time stamp while its
+/// content is the same, so that cargo does not rebuild what embeds it.
+pub fn build_object() -> Result<PathBuf> {
+    rust_src::ensure()?;
+    let linker = bpf_linker::ensure()?;
+    let mut cargo = process::cargo("build");
+    cargo
+        .current_dir(paths::workspace())
+        .args(["--quiet", "--release", "--package", "weir-ebpf", "--bin", "weir-ebpf"])
+        .args(["--target", TARGET, "-Z", "build-std=core"])
+        .arg("--target-dir")
+        .arg(paths::bpf_target_dir())
+        // -Z build-std on the stable compiler: what is installed is used.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", format!("-C linker={} {RUSTFLAGS}", linker.display()));
+    process::run(&mut cargo).context("cannot build the kernel programs")?;
+    let built = paths::bpf_target_dir().join(TARGET).join("release/weir-ebpf");
+    let object = paths::bpf_object();
+    copy_if_changed(&built, &object)?;
+    Ok(object)
+}
+
+fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let new = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|old| old == new) {
+        return Ok(());
+    }
+    let folder = to.parent().context("the object has no folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let temporary = tempfile::NamedTempFile::new_in(folder)?;
+    fs::write(temporary.path(), new)?;
+    temporary.persist(to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::copy_if_changed;
+    use std::fs;
+
+    #[test]
+    fn same_content_keeps_the_time_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("sub/to"));
+        fs::write(&from, "one").unwrap();
+        copy_if_changed(&from, &to).unwrap();
+        let before = fs::metadata(&to).unwrap().modified().unwrap();
+        copy_if_changed(&from, &to).unwrap();
+        assert_eq!(fs::metadata(&to).unwrap().modified().unwrap(), before);
+        fs::write(&from, "two").unwrap();
+        copy_if_changed(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "two");
+    }
+}

@@ -1,0 +1,41 @@
+//! The programs that run inside the VM: a static shell, iproute2, iperf3 and friends, with libraries.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::apt::Suite;
+use super::store;
+
+const SUITE: &str = "trixie";
+/// Raise this when the list below changes, so that everyone fetches the new set.
+const REVISION: u32 = 1;
+const PACKAGES: &[&str] = &["busybox-static", "iproute2", "iperf3", "iputils-ping", "nftables", "ethtool", "tcpdump"];
+
+/// The unpacked programs.
+pub struct Guest {
+    root: PathBuf,
+}
+
+/// Gives the programs; fetches them if they are missing.
+pub fn ensure() -> Result<Guest> {
+    let root = store::ensure(
+        "guest",
+        &format!("{SUITE}-{REVISION}"),
+        "the programs inside the VM (17 MB of packages)",
+        |folder| Suite::open(SUITE)?.unpack_closure(PACKAGES, folder),
+    )?;
+    Ok(Guest { root })
+}
+
+impl Guest {
+    /// The folder that they were unpacked to, laid out like a root file system.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The static busybox, which runs on the host as well.
+    pub fn busybox(&self) -> PathBuf {
+        self.root.join("usr/bin/busybox")
+    }
+}
