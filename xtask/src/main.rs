@@ -1,6 +1,8 @@
 //! The project's own tasks: `cargo xtask help` lists them. One folder per task.
 #![forbid(unsafe_code)]
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use xtask::{build, tools};
 
@@ -20,9 +22,16 @@ enum Task {
     Tools(tools::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
         Task::Build(args) => build::main(&args),
         Task::Tools(args) => tools::main(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

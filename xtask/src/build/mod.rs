@@ -3,6 +3,8 @@
 mod host;
 mod object;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 
 pub use self::host::{Artifact, Profile, executables, host_binaries, test_binaries};
@@ -17,11 +19,11 @@ pub struct Args {
 }
 
 /// Builds everything and says where it is.
-pub fn main(args: &Args) -> Result<()> {
+pub fn main(args: &Args) -> Result<ExitCode> {
     let profile = if args.release { Profile::Release } else { Profile::Debug };
     println!("{}", build_object()?.display());
     for artifact in host_binaries(profile)? {
         println!("{}", artifact.path.display());
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

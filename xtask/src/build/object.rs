@@ -41,9 +41,9 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
     }
     let folder = to.parent().context("the object has no folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let temporary = tempfile::NamedTempFile::new_in(folder)?;
-    fs::write(temporary.path(), new)?;
-    temporary.persist(to).with_context(|| format!("cannot write {}", to.display()))?;
+    let unfinished = to.with_extension("o.new");
+    fs::write(&unfinished, new).with_context(|| format!("cannot write {}", unfinished.display()))?;
+    fs::rename(&unfinished, to).with_context(|| format!("cannot write {}", to.display()))?;
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub mod qemu;
 pub mod rust_src;
 pub mod store;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 
 use self::kernel::Kernel;
@@ -22,7 +24,7 @@ use self::kernel::Kernel;
 pub struct Args {}
 
 /// Fetches every tool, then lists where each one is.
-pub fn main(_: &Args) -> Result<()> {
+pub fn main(_: &Args) -> Result<ExitCode> {
     println!("rust-src     {}", rust_src::ensure()?.display());
     println!("bpf-linker   {}", bpf_linker::ensure()?.display());
     println!("qemu         {}", qemu::ensure()?.root().display());
@@ -32,5 +34,5 @@ pub fn main(_: &Args) -> Result<()> {
         println!("linux {:<6} {}", series, kernel.image().display());
     }
     println!("cargo-deny   {}", cargo_deny::ensure()?.display());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
