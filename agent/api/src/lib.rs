@@ -1,1 +1,4 @@
-//! Placeholder.
+//! What Weir and the world say to each other: the resources that a person writes, and the admin API.
+#![forbid(unsafe_code)]
+
+pub mod admin;
