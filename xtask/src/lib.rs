@@ -7,3 +7,4 @@ pub mod build;
 pub mod paths;
 pub mod process;
 pub mod tools;
+pub mod vm;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{build, tools};
+use xtask::{build, tools, vm};
 
 /// Builds, boots, tests and measures Weir.
 #[derive(Parser)]
@@ -20,12 +20,15 @@ enum Task {
     Build(build::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
     Tools(tools::Args),
+    /// Run a command in a virtual machine with Weir and its tools inside.
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Build(args) => build::main(&args),
         Task::Tools(args) => tools::main(&args),
+        Task::Vm(args) => vm::main(&args),
     };
     match result {
         Ok(code) => code,

@@ -34,6 +34,16 @@ impl Guest {
         &self.root
     }
 
+    /// Their loader, which is part of their C library.
+    pub fn loader(&self) -> PathBuf {
+        self.root.join("usr/lib64/ld-linux-x86-64.so.2")
+    }
+
+    /// The folder of their libraries.
+    pub fn libraries(&self) -> PathBuf {
+        self.root.join("usr/lib/x86_64-linux-gnu")
+    }
+
     /// The static busybox, which runs on the host as well.
     pub fn busybox(&self) -> PathBuf {
         self.root.join("usr/bin/busybox")
