@@ -1,0 +1,6 @@
+//! The kernel rung: shaping, accounting and the agent's life on real traffic.
+//!
+//! Needs root. Shaping needs `fq` and the bottleneck needs `netem`, which the VM's kernels have. Run
+//! with one thread: the tests measure, and would measure each other.
+
+mod lab;

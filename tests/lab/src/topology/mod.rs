@@ -1,0 +1,13 @@
+//! What the lab is built of.
+
+mod addresses;
+mod lab;
+mod node;
+mod pod;
+mod uplink;
+
+pub use addresses::Family;
+pub use lab::{Client, Lab, LabOptions};
+pub use node::{Node, NodeOptions};
+pub use pod::{Pod, PodOptions, Wiring};
+pub use uplink::{Bottleneck, Internet, Router};

@@ -1,0 +1,132 @@
+//! A Kubernetes node: a namespace with a NIC on the LAN, a pod bridge, and room for pods.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::{Context, Result};
+
+use super::addresses::{self, GATEWAY, pod_networks};
+use super::lab::Lab;
+use super::pod::{self, Pod, PodOptions};
+use crate::netns::Netns;
+use crate::objects::Objects;
+
+/// Host numbers of pods that ask for none start here.
+const FIRST_POD: u8 = 10;
+
+/// How to build a node.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeOptions {
+    /// Transmit queues of its NIC.
+    pub queues: u8,
+    /// Whether it masquerades what its pods send to the internet, as most CNIs do. Needs `nft`.
+    pub masquerade: bool,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self { queues: 1, masquerade: false }
+    }
+}
+
+/// A node. Its files (objects, agent state, bpffs) live in a folder of their own.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    number: u8,
+    ns: Netns,
+    dir: PathBuf,
+    prefix: String,
+    objects: Objects,
+    next_pod: AtomicU8,
+}
+
+impl Lab {
+    /// Adds a node. `number` (from 1) decides its addresses.
+    pub fn node(&self, number: u8, options: NodeOptions) -> Result<Node> {
+        let name = format!("node{number}");
+        let ns = self.netns(&name)?;
+        ns.sysctl("net/ipv4/ip_forward", "1")?;
+        ns.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+        let queues = format!("numtxqueues {0} numrxqueues {0}", options.queues);
+        let at = addresses::node(number);
+        self.plug_in(&ns, "eth0", &queues, at)?;
+
+        let mut lines = vec!["link add cni0 type bridge".to_owned(), "link set cni0 up".to_owned()];
+        lines.extend(addresses::pod(number, GATEWAY).assign("cni0"));
+        lines.extend(addresses::lan(GATEWAY).as_default_gateway());
+        ns.ip(&lines)?;
+        if options.masquerade {
+            masquerade(&ns)?;
+        }
+        let [pods_v4, pods_v6] = pod_networks(number);
+        self.router()
+            .ns()
+            .ip(&[format!("route add {pods_v4} via {}", at.v4), format!("route add {pods_v6} via {}", at.v6)])?;
+
+        let dir = self.dir().join(&name);
+        let objects = Objects::in_dir(dir.join("objects"))?;
+        let bpffs = dir.join("bpf");
+        std::fs::create_dir_all(&bpffs).with_context(|| format!("cannot make {}", bpffs.display()))?;
+        nix::mount::mount(Some("bpf"), &bpffs, Some("bpf"), nix::mount::MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("cannot mount a bpffs at {}: root is needed", bpffs.display()))?;
+        let next_pod = AtomicU8::new(FIRST_POD);
+        Ok(Node { name, number, ns, dir, prefix: self.prefix().to_owned(), objects, next_pod })
+    }
+}
+
+/// Translates what pods send to the internet to the node's own address, v4 and v6.
+fn masquerade(ns: &Netns) -> Result<()> {
+    let rules = "add table inet lab; \
+        add chain inet lab out { type nat hook postrouting priority 100; }; \
+        add rule inet lab out oifname eth0 ip daddr 203.0.113.0/24 masquerade; \
+        add rule inet lab out oifname eth0 ip6 daddr 2001:db8:ffff::/64 masquerade";
+    ns.run(&["nft", rules]).context("masquerading needs nft and nf_tables with NAT")?;
+    Ok(())
+}
+
+impl Node {
+    /// The name of its Node object.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its namespace: `eth0` is the NIC, `cni0` the bridge of bridged pods.
+    #[must_use]
+    pub fn ns(&self) -> &Netns {
+        &self.ns
+    }
+
+    /// The folder for its files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The folder of YAML objects that its agent reads.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Its IPv4 address on the LAN.
+    #[must_use]
+    pub fn v4(&self) -> IpAddr {
+        addresses::node(self.number).v4.into()
+    }
+
+    /// Its IPv6 address on the LAN.
+    #[must_use]
+    pub fn v6(&self) -> IpAddr {
+        addresses::node(self.number).v6.into()
+    }
+
+    /// Starts a pod: its namespace and its wiring, without an object.
+    pub fn pod(&self, name: &str, options: PodOptions) -> Result<Pod> {
+        let host = options.host_number.unwrap_or_else(|| self.next_pod.fetch_add(1, Ordering::Relaxed));
+        let ns = Netns::create(format!("{}-{}-{name}", self.prefix, self.name))?;
+        pod::wire(self, name, ns, self.number, host, options)
+    }
+}

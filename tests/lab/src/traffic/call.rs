@@ -1,0 +1,210 @@
+//! A call: small UDP packets at a steady rate, echoed by the other side.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::percentile::Sample;
+use crate::netns::Netns;
+
+/// How long a receiver sleeps before it looks whether to stop.
+const WAKE: Duration = Duration::from_millis(100);
+/// How long to wait for the last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How the call sounds.
+#[derive(Debug, Clone, Copy)]
+pub struct CallOptions {
+    /// Packets per second.
+    pub rate: u32,
+    /// Bytes of UDP payload; at least 8, for the sequence number.
+    pub size: usize,
+}
+
+impl Default for CallOptions {
+    /// 50 packets a second of 172 bytes: G.711 with 20 ms a packet, as RTP carries it (RFC 3551).
+    fn default() -> Self {
+        Self { rate: 50, size: 172 }
+    }
+}
+
+/// Answers every packet by the same packet, until told to stop.
+pub fn serve_echo(socket: &UdpSocket, stop: &AtomicBool) -> Result<()> {
+    socket.set_read_timeout(Some(WAKE))?;
+    let mut packet = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        if let Ok((length, from)) = socket.recv_from(&mut packet) {
+            // A full socket buffer is a lost packet, which the caller counts.
+            let _ = socket.send_to(&packet[..length], from);
+        }
+    }
+    Ok(())
+}
+
+/// An echo server on a thread. Stops when dropped.
+#[derive(Debug)]
+pub struct Echo {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Echo {
+    /// Starts to answer at this address inside the namespace.
+    pub fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let socket = ns.enter(|| UdpSocket::bind(at).with_context(|| format!("cannot listen at udp {at}")))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || serve_echo(&socket, &stopped));
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A running call.
+#[derive(Debug)]
+pub struct Call {
+    samples: Arc<Mutex<Vec<Sample>>>,
+    stop_sending: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Call {
+    /// Calls the echo server at `to` from inside the namespace.
+    pub fn start(ns: &Netns, to: SocketAddr, options: CallOptions) -> Result<Self> {
+        let socket = ns.enter(|| connect(to))?;
+        Self::over(socket, options)
+    }
+
+    /// Calls the echo server at `to` from the calling thread's namespace.
+    pub fn start_here(to: SocketAddr, options: CallOptions) -> Result<Self> {
+        Self::over(connect(to)?, options)
+    }
+
+    fn over(socket: UdpSocket, options: CallOptions) -> Result<Self> {
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let (stop_sending, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let receiver = socket.try_clone()?;
+        receiver.set_read_timeout(Some(WAKE))?;
+
+        let (series, stopped) = (Arc::clone(&samples), Arc::clone(&stop_sending));
+        let send = std::thread::spawn(move || send_all(&socket, &options, &series, &stopped));
+        let (series, stopped) = (Arc::clone(&samples), Arc::clone(&stop));
+        let receive = std::thread::spawn(move || receive_all(&receiver, &series, &stopped));
+        Ok(Self { samples, stop_sending, stop, threads: vec![send, receive] })
+    }
+
+    /// The packets sent until now. Those of the last second may still be answered.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<Sample> {
+        self.samples.lock().expect("no sender panics").clone()
+    }
+
+    /// The packets from number `first` on, as they stand now.
+    #[must_use]
+    pub fn since(&self, first: usize) -> Vec<Sample> {
+        self.samples.lock().expect("no sender panics").get(first..).unwrap_or_default().to_vec()
+    }
+
+    /// Hangs up, waits a second for late answers, and returns every packet.
+    pub fn finish(mut self) -> Result<Vec<Sample>> {
+        self.stop_sending.store(true, Ordering::Relaxed);
+        std::thread::sleep(LAST_ANSWERS);
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+        Ok(self.so_far())
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.stop_sending.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn connect(to: SocketAddr) -> Result<UdpSocket> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(to).with_context(|| format!("no way to {to}"))?;
+    Ok(socket)
+}
+
+/// Sends at absolute times, so that a late wake-up does not slow the call down.
+fn send_all(socket: &UdpSocket, options: &CallOptions, samples: &Mutex<Vec<Sample>>, stop: &AtomicBool) {
+    let mut packet = vec![0; options.size.max(8)];
+    let gap = Duration::from_secs(1) / options.rate.max(1);
+    let mut next = Instant::now();
+    for number in 0u64.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        packet[..8].copy_from_slice(&number.to_be_bytes());
+        samples.lock().expect("no receiver panics").push(Sample { sent: Instant::now(), delay: None });
+        // A refused or full socket is a lost packet: the sample stays without an answer.
+        let _ = socket.send(&packet);
+        next += gap;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn receive_all(socket: &UdpSocket, samples: &Mutex<Vec<Sample>>, stop: &AtomicBool) {
+    let mut packet = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(length) = socket.recv(&mut packet) else { continue };
+        let now = Instant::now();
+        let Some(number) = packet[..length].first_chunk().copied().map(u64::from_be_bytes) else { continue };
+        let mut samples = samples.lock().expect("no sender panics");
+        if let Some(sample) = usize::try_from(number).ok().and_then(|number| samples.get_mut(number)) {
+            sample.delay.get_or_insert(now - sample.sent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::Summary;
+
+    #[test]
+    fn a_call_over_loopback_loses_nothing() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let at = server.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let echo = std::thread::spawn(move || serve_echo(&server, &stopped));
+        let call = Call::start_here(at, CallOptions { rate: 100, size: 20 }).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let samples = call.finish().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        echo.join().unwrap().unwrap();
+        let summary = Summary::of_all(&samples);
+        assert!(summary.count >= 10 && summary.lost == 0, "{summary:?}");
+    }
+
+    #[test]
+    fn a_call_to_nobody_loses_everything() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let call = Call::start_here(nobody.local_addr().unwrap(), CallOptions::default()).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let summary = Summary::of_all(&call.finish().unwrap());
+        assert!(summary.count > 0 && summary.lost == summary.count, "{summary:?}");
+    }
+}
