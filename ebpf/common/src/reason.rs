@@ -2,7 +2,7 @@
 
 /// Programs, in the order of their rows in `EXITS`.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
     /// Host side of a pod's veth, ingress.
     PodTx = 0,
@@ -43,7 +43,7 @@ pub enum Exit {
     Exempt = 4,
     /// Of no tier: passed at once.
     Interactive = 5,
-    /// Of a tier, or under a pod's ceiling: has a departure time.
+    /// Of a tier, or under a pod's ceiling: booked on its clocks and, where there is `fq`, given a departure time.
     Paced = 6,
     /// The same, and marked with CE (RFC 3168).
     Marked = 7,

@@ -1,1 +1,0 @@
-//! What the kernel has, or should have, as map values and attachments.

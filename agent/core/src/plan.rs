@@ -1,1 +1,0 @@
-//! The difference between what the kernel has and what it should have.

@@ -1,0 +1,112 @@
+//! The difference between what the kernel has and what it should have.
+//!
+//! The order of the changes matters, for packets pass while they are made: what is new is complete before anything
+//! points to it, and what is old is taken away only after nothing does.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use weir_common::{
+    config::{InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
+    reason::Program,
+};
+
+use crate::kernel::{KernelState, Kind};
+
+/// One change of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Zero the counters and clocks of an id that gets a new owner.
+    Reset(Kind, u16),
+    /// Write an uplink.
+    PutUplink(u16, UplinkConfig),
+    /// Exempt a network on an uplink.
+    AddExempt(u16, IpNet),
+    /// Write a tier.
+    PutTier(u16, TierConfig),
+    /// Write a pod.
+    PutPod(u16, PodConfig),
+    /// Say what an interface is.
+    PutInterface(u32, InterfaceConfig),
+    /// Say which pod a cgroup is.
+    PutCgroup(u64, u16),
+    /// Attach a program.
+    Attach(u32, Program),
+    /// Detach a program.
+    Detach(u32, Program),
+    /// Forget an interface.
+    RemoveInterface(u32),
+    /// Forget a cgroup.
+    RemoveCgroup(u64),
+    /// Free a slot.
+    RemovePod(u16),
+    /// Free a tier id.
+    RemoveTier(u16),
+    /// No longer exempt a network.
+    RemoveExempt(u16, IpNet),
+    /// Free an uplink id.
+    RemoveUplink(u16),
+}
+
+/// What must be done to the kernel so that it has `wanted` instead of `observed`; empty when they are equal.
+#[must_use]
+pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
+    let mut changes = Vec::new();
+    resets(&mut changes, Kind::Uplink, &observed.uplinks, &wanted.uplinks, |uplink| uplink.owner);
+    resets(&mut changes, Kind::Tier, &observed.tiers, &wanted.tiers, |tier| tier.owner);
+    resets(&mut changes, Kind::Pod, &observed.pods, &wanted.pods, |pod| pod.owner);
+
+    changes.extend(wanted.exempt.difference(&observed.exempt).map(|&(id, network)| Change::AddExempt(id, network)));
+    puts(&mut changes, &observed.uplinks, &wanted.uplinks, Change::PutUplink);
+    puts(&mut changes, &observed.tiers, &wanted.tiers, Change::PutTier);
+    puts(&mut changes, &observed.pods, &wanted.pods, Change::PutPod);
+    puts(&mut changes, &observed.interfaces, &wanted.interfaces, Change::PutInterface);
+    puts(&mut changes, &observed.cgroups, &wanted.cgroups, Change::PutCgroup);
+    changes.extend(
+        wanted.attached.difference(&observed.attached).map(|&(ifindex, program)| Change::Attach(ifindex, program)),
+    );
+
+    changes.extend(
+        observed.attached.difference(&wanted.attached).map(|&(ifindex, program)| Change::Detach(ifindex, program)),
+    );
+    removals(&mut changes, &observed.interfaces, &wanted.interfaces, Change::RemoveInterface);
+    removals(&mut changes, &observed.cgroups, &wanted.cgroups, Change::RemoveCgroup);
+    removals(&mut changes, &observed.pods, &wanted.pods, Change::RemovePod);
+    removals(&mut changes, &observed.tiers, &wanted.tiers, Change::RemoveTier);
+    changes.extend(observed.exempt.difference(&wanted.exempt).map(|&(id, network)| Change::RemoveExempt(id, network)));
+    removals(&mut changes, &observed.uplinks, &wanted.uplinks, Change::RemoveUplink);
+    changes
+}
+
+fn resets<V>(
+    changes: &mut Vec<Change>,
+    kind: Kind,
+    observed: &BTreeMap<u16, V>,
+    wanted: &BTreeMap<u16, V>,
+    owner: impl Fn(&V) -> Owner,
+) {
+    let is_new = |(id, value): &(&u16, &V)| observed.get(id).is_none_or(|old| owner(old) != owner(value));
+    changes.extend(wanted.iter().filter(is_new).map(|(&id, _)| Change::Reset(kind, id)));
+}
+
+fn puts<K: Copy + Ord, V: Copy + PartialEq>(
+    changes: &mut Vec<Change>,
+    observed: &BTreeMap<K, V>,
+    wanted: &BTreeMap<K, V>,
+    change: impl Fn(K, V) -> Change,
+) {
+    let differs = |(key, value): &(&K, &V)| observed.get(key) != Some(value);
+    changes.extend(wanted.iter().filter(differs).map(|(&key, &value)| change(key, value)));
+}
+
+fn removals<K: Copy + Ord, V>(
+    changes: &mut Vec<Change>,
+    observed: &BTreeMap<K, V>,
+    wanted: &BTreeMap<K, V>,
+    change: impl Fn(K) -> Change,
+) {
+    changes.extend(observed.keys().filter(|key| !wanted.contains_key(key)).map(|&key| change(key)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use proptest::{collection::btree_map, prelude::*};
+
+use super::*;
+
+/// What the kernel has after a change.
+fn apply(state: &mut KernelState, change: &Change) {
+    match *change {
+        Change::Reset(..) => {}
+        Change::PutUplink(id, value) => drop(state.uplinks.insert(id, value)),
+        Change::AddExempt(id, network) => drop(state.exempt.insert((id, network))),
+        Change::PutTier(id, value) => drop(state.tiers.insert(id, value)),
+        Change::PutPod(slot, value) => drop(state.pods.insert(slot, value)),
+        Change::PutInterface(ifindex, value) => drop(state.interfaces.insert(ifindex, value)),
+        Change::PutCgroup(id, slot) => drop(state.cgroups.insert(id, slot)),
+        Change::Attach(ifindex, program) => drop(state.attached.insert((ifindex, program))),
+        Change::Detach(ifindex, program) => drop(state.attached.remove(&(ifindex, program))),
+        Change::RemoveInterface(ifindex) => drop(state.interfaces.remove(&ifindex)),
+        Change::RemoveCgroup(id) => drop(state.cgroups.remove(&id)),
+        Change::RemovePod(slot) => drop(state.pods.remove(&slot)),
+        Change::RemoveTier(id) => drop(state.tiers.remove(&id)),
+        Change::RemoveExempt(id, network) => drop(state.exempt.remove(&(id, network))),
+        Change::RemoveUplink(id) => drop(state.uplinks.remove(&id)),
+    }
+}
+
+/// Whether everything that is referred to is there.
+fn is_whole(state: &KernelState) -> bool {
+    state.attached.iter().all(|(ifindex, _)| state.interfaces.contains_key(ifindex))
+        && state.interfaces.values().all(|interface| {
+            (interface.slot == 0 || state.pods.contains_key(&interface.slot))
+                && (interface.uplink == 0 || state.uplinks.contains_key(&interface.uplink))
+        })
+        && state.cgroups.values().all(|slot| state.pods.contains_key(slot))
+        && state.pods.values().all(|pod| pod.tier == 0 || state.tiers.contains_key(&pod.tier))
+        && state.tiers.values().all(|tier| state.uplinks.contains_key(&tier.uplink))
+}
+
+fn state() -> impl Strategy<Value = KernelState> {
+    let uplinks = btree_map(1..4u16, 1..9u64, 1..3);
+    let tiers = btree_map(1..4u16, (1..9u64, any::<prop::sample::Index>()), 1..3);
+    let pods = btree_map(1..6u16, (1..9u64, any::<prop::sample::Index>()), 0..5);
+    (uplinks, tiers, pods).prop_map(|(uplinks, tiers, pods)| {
+        let uplinks: BTreeMap<u16, UplinkConfig> = uplinks
+            .into_iter()
+            .map(|(id, capacity)| (id, UplinkConfig { owner: [1; 16], capacity, ..Default::default() }))
+            .collect();
+        let pick = |index: prop::sample::Index, ids: Vec<u16>| ids[index.index(ids.len())];
+        let tiers: BTreeMap<u16, TierConfig> = tiers
+            .into_iter()
+            .map(|(id, (ceiling, index))| {
+                let uplink = pick(index, uplinks.keys().copied().collect());
+                (id, TierConfig { owner: [2; 16], ceiling, uplink, ..Default::default() })
+            })
+            .collect();
+        let mut state = KernelState { uplinks, tiers, ..Default::default() };
+        for (slot, (ceiling, index)) in pods {
+            let tier = pick(index, state.tiers.keys().copied().collect());
+            let ifindex = u32::from(slot) + 10;
+            state.pods.insert(slot, PodConfig { owner: [3; 16], ceiling, tier, ..Default::default() });
+            state.interfaces.insert(ifindex, InterfaceConfig { slot, uplink: 0, l2_len: 14 });
+            state.attached.insert((ifindex, Program::PodTx));
+            state.cgroups.insert(u64::from(slot) + 100, slot);
+        }
+        state
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_plan_leads_from_one_to_the_other_and_is_whole_at_each_step(from in state(), to in state()) {
+        let mut now = from.clone();
+        for change in plan(&from, &to) {
+            apply(&mut now, &change);
+            prop_assert!(is_whole(&now), "not whole after {change:?}: {now:?}");
+        }
+        prop_assert_eq!(&now, &to);
+        prop_assert!(plan(&now, &to).is_empty());
+    }
+}
+
+#[test]
+fn a_new_owner_begins_at_zero_and_an_old_one_does_not() {
+    let pod = |owner, ceiling| PodConfig { owner: [owner; 16], ceiling, ..Default::default() };
+    let from = KernelState { pods: [(1, pod(1, 5)), (2, pod(2, 5))].into(), ..Default::default() };
+    let to = KernelState { pods: [(1, pod(1, 6)), (2, pod(9, 5))].into(), ..Default::default() };
+    assert_eq!(
+        plan(&from, &to),
+        [Change::Reset(Kind::Pod, 2), Change::PutPod(1, pod(1, 6)), Change::PutPod(2, pod(9, 5))]
+    );
+}

@@ -1,0 +1,103 @@
+//! The maps, and the few ways in which the programs touch them. Names and sizes: `weir_common::maps`.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, PerCpuArray},
+};
+use weir_common::{
+    config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
+    counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
+    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
+    maps::EXITS_LEN,
+    reason::{Exit, Program, exit_index},
+    state::{PodState, TierState, UplinkState},
+};
+use weir_ebpf::cell::Cell;
+
+/// `BPF_F_NO_PREALLOC`, which tries ask for.
+const NO_PREALLOC: u32 = 1;
+
+#[map]
+pub(crate) static INTERFACES: HashMap<u32, InterfaceConfig> = HashMap::pinned(MAX_INTERFACES, 0);
+#[map]
+pub(crate) static PODS: Array<PodConfig> = Array::pinned(MAX_SLOTS, 0);
+#[map]
+pub(crate) static TIERS: Array<TierConfig> = Array::pinned(MAX_TIERS, 0);
+#[map]
+pub(crate) static UPLINKS: Array<UplinkConfig> = Array::pinned(MAX_UPLINKS, 0);
+#[map]
+pub(crate) static EXEMPT_V4: LpmTrie<ExemptV4, u32> = LpmTrie::pinned(MAX_EXEMPT, NO_PREALLOC);
+#[map]
+pub(crate) static EXEMPT_V6: LpmTrie<ExemptV6, u32> = LpmTrie::pinned(MAX_EXEMPT, NO_PREALLOC);
+#[map]
+pub(crate) static CGROUPS: HashMap<u64, u32> = HashMap::pinned(MAX_CGROUPS, 0);
+#[map]
+pub(crate) static UPLINK_STATE: Array<UplinkState> = Array::pinned(MAX_UPLINKS, 0);
+#[map]
+pub(crate) static TIER_STATE: Array<TierState> = Array::pinned(MAX_TIERS, 0);
+#[map]
+pub(crate) static POD_STATE: Array<PodState> = Array::pinned(MAX_SLOTS, 0);
+#[map]
+pub(crate) static POD_TRAFFIC: PerCpuArray<PodTraffic> = PerCpuArray::pinned(MAX_SLOTS, 0);
+#[map]
+pub(crate) static POD_UPLINK: PerCpuArray<PodUplink> = PerCpuArray::pinned(MAX_SLOTS, 0);
+#[map]
+pub(crate) static TIER_TRAFFIC: PerCpuArray<TierTraffic> = PerCpuArray::pinned(MAX_TIERS, 0);
+#[map]
+pub(crate) static UPLINK_TRAFFIC: PerCpuArray<UplinkTraffic> = PerCpuArray::pinned(MAX_UPLINKS, 0);
+#[map]
+static EXITS: PerCpuArray<u64> = PerCpuArray::pinned(EXITS_LEN, 0);
+
+/// Counts a way out.
+#[inline(always)]
+pub(crate) fn count_exit(program: Program, exit: Exit) {
+    if let Some(count) = EXITS.get_ptr_mut(exit_index(program, exit)) {
+        // SAFETY: a per-CPU value that the verifier has seen checked; tc programs are not preempted on their CPU by
+        // themselves (softirqs are off), so no other writer runs in between.
+        unsafe { *count += 1 };
+    }
+}
+
+/// A field of an array's value, which lives as long as the map does.
+#[derive(Clone, Copy)]
+pub(crate) struct MapCell(*mut u64);
+
+impl MapCell {
+    /// The cell at `field`, which must point into a value that a map lookup returned.
+    ///
+    /// # Safety
+    /// The pointer must be to an aligned `u64` in a map value; array values are never freed while a program runs.
+    #[inline(always)]
+    pub(crate) unsafe fn new(field: *mut u64) -> Self {
+        Self(field)
+    }
+}
+
+impl Cell for MapCell {
+    #[inline(always)]
+    fn get(&self) -> u64 {
+        // SAFETY: by the contract of `new`; volatile, because other CPUs write it.
+        unsafe { self.0.read_volatile() }
+    }
+
+    #[inline(always)]
+    fn set(&self, value: u64) {
+        // SAFETY: by the contract of `new`; an aligned 64-bit store is atomic on every architecture with a BPF JIT.
+        unsafe { self.0.write_volatile(value) }
+    }
+
+    #[inline(always)]
+    fn add(&self, by: u64) {
+        // SAFETY: by the contract of `new`. `AtomicU64::fetch_add` does not exist for this target.
+        unsafe {
+            core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(self.0, by);
+        }
+    }
+
+    #[inline(always)]
+    fn replace(&self, old: u64, new: u64) -> bool {
+        use core::intrinsics::AtomicOrdering::Relaxed;
+        // SAFETY: by the contract of `new`.
+        unsafe { core::intrinsics::atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(self.0, old, new).1 }
+    }
+}

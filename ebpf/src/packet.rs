@@ -1,0 +1,163 @@
+//! What the programs read from a packet, and write into it.
+
+use aya_ebpf::{
+    bindings::__sk_buff,
+    helpers::generated::{bpf_skb_ecn_set_ce, bpf_skb_load_bytes, bpf_skb_store_bytes},
+    programs::TcContext,
+};
+use weir_ebpf::dscp;
+
+/// Verdict that lets the next program on the hook run, and then the packet pass: `TCX_NEXT`, and `TC_ACT_UNSPEC` in
+/// clsact's terms, which are the same number.
+pub(crate) const NEXT_PROGRAM: i32 = -1;
+
+/// `ETH_P_IP` and `ETH_P_IPV6` as `skb->protocol` holds them, in network byte order.
+const IPV4: u32 = 0x0800_u16.to_be() as u32;
+const IPV6: u32 = 0x86dd_u16.to_be() as u32;
+
+/// Offsets into the IPv4 header (RFC 791).
+mod v4 {
+    pub(super) const TOS: u32 = 1;
+    pub(super) const CHECKSUM: u32 = 10;
+    pub(super) const DESTINATION: u32 = 16;
+    pub(super) const LEN: usize = 20;
+}
+
+/// Offsets into the IPv6 header (RFC 8200).
+mod v6 {
+    pub(super) const DESTINATION: u32 = 24;
+    pub(super) const LEN: usize = 40;
+}
+
+/// A packet's IP destination.
+pub(crate) enum Destination {
+    V4([u8; 4]),
+    V6([u8; 16]),
+    NotIp,
+    Short,
+}
+
+/// A packet on its way through a tc hook.
+pub(crate) struct Packet {
+    skb: *mut __sk_buff,
+    l2_len: u32,
+}
+
+impl Packet {
+    #[inline(always)]
+    pub(crate) fn new(ctx: &TcContext, l2_len: u32) -> Self {
+        Self { skb: ctx.skb.skb, l2_len }
+    }
+
+    /// `skb->queue_mapping`.
+    #[inline(always)]
+    pub(crate) fn queue_mapping(&self) -> u32 {
+        // SAFETY: the context outlives the program; the verifier allows this field for SCHED_CLS.
+        unsafe { (*self.skb).queue_mapping }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_queue_mapping(&self, value: u32) {
+        // SAFETY: as above; writable since 4.3 (`tc_cls_act_is_valid_access`).
+        unsafe { (*self.skb).queue_mapping = value }
+    }
+
+    /// Length with the headers of every segment of a GSO packet.
+    #[inline(always)]
+    pub(crate) fn wire_len(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).wire_len }
+    }
+
+    /// Departure time that the socket set, or 0.
+    #[inline(always)]
+    pub(crate) fn departure(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).tstamp }
+    }
+
+    /// Sets the departure time, which `fq` obeys (`net/sched/sch_fq.c`): `CLOCK_MONOTONIC`, ns.
+    #[inline(always)]
+    pub(crate) fn set_departure(&self, at: u64) {
+        // SAFETY: as above; writable at egress since 5.0.
+        unsafe { (*self.skb).tstamp = at }
+    }
+
+    /// The destination address.
+    #[inline(always)]
+    pub(crate) fn destination(&self) -> Destination {
+        // SAFETY: as above.
+        match unsafe { (*self.skb).protocol } {
+            IPV4 => self.read::<4>(v4::DESTINATION, v4::LEN).map_or(Destination::Short, Destination::V4),
+            IPV6 => self.read::<16>(v6::DESTINATION, v6::LEN).map_or(Destination::Short, Destination::V6),
+            _ => Destination::NotIp,
+        }
+    }
+
+    /// Writes a DSCP and keeps ECN; the IPv4 checksum follows (RFC 1624).
+    #[inline(always)]
+    pub(crate) fn set_dscp(&self, value: u8) {
+        // SAFETY: as above.
+        match unsafe { (*self.skb).protocol } {
+            IPV4 => {
+                let Some(head) = self.read::<2>(0, v4::LEN) else { return };
+                let tos = dscp::in_tos(head[1], value);
+                if tos == head[1] {
+                    return;
+                }
+                let (old, new) = (u16::from_ne_bytes(head), u16::from_ne_bytes([head[0], tos]));
+                // SAFETY: helper calls with the program's own context and offsets inside the header read above.
+                unsafe {
+                    aya_ebpf::helpers::generated::bpf_l3_csum_replace(
+                        self.skb,
+                        self.l2_len + v4::CHECKSUM,
+                        u64::from(old),
+                        u64::from(new),
+                        2,
+                    );
+                }
+                self.write(v4::TOS, &[tos]);
+            }
+            IPV6 => {
+                let Some(head) = self.read::<2>(0, v6::LEN) else { return };
+                let new = dscp::in_ipv6(head, value);
+                if new != head {
+                    self.write(0, &new);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets CE if the packet says that its transport understands ECN; says whether it carries CE now.
+    #[inline(always)]
+    pub(crate) fn set_ce(&self) -> bool {
+        // SAFETY: helper call with the program's own context.
+        unsafe { bpf_skb_ecn_set_ce(self.skb) == 1 }
+    }
+
+    /// `N` bytes at `offset` of an IP header of which `header` bytes must be there.
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: u32, header: usize) -> Option<[u8; N]> {
+        // SAFETY: as above: data and data_end are the bounds of the linear part.
+        let (data, end) = unsafe { ((*self.skb).data as usize, (*self.skb).data_end as usize) };
+        let l2 = if self.l2_len == 0 { 0 } else { 14 };
+        if data + l2 + header <= end {
+            // SAFETY: the bytes are inside the linear part, as just checked.
+            return Some(unsafe { *((data + l2 + offset as usize) as *const [u8; N]) });
+        }
+        let mut bytes = [0u8; N];
+        // SAFETY: the helper writes N bytes to an array of N, or fails.
+        let failed =
+            unsafe { bpf_skb_load_bytes(self.skb.cast(), self.l2_len + offset, bytes.as_mut_ptr().cast(), N as u32) };
+        (failed == 0).then_some(bytes)
+    }
+
+    #[inline(always)]
+    fn write(&self, offset: u32, bytes: &[u8]) {
+        // SAFETY: the helper reads `bytes.len()` bytes; it makes the header writable by itself.
+        unsafe {
+            bpf_skb_store_bytes(self.skb, self.l2_len + offset, bytes.as_ptr().cast(), bytes.len() as u32, 0);
+        }
+    }
+}
