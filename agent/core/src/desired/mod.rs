@@ -1,10 +1,46 @@
 //! What this node should have, by names: the objects met with the host's facts.
 
+mod admit;
+mod place;
+mod pods;
+pub mod reasons;
+#[cfg(test)]
+mod tests;
+mod tiers;
+mod uplinks;
+
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::model::{PodKey, Rate, Rejection};
+use crate::{
+    host::Host,
+    model::{Labels, PodKey, Rate, Rejection, World},
+};
+
+pub use admit::admit;
+
+/// What the node named `node` should have, given the objects and its own interfaces, and what of the objects is not in
+/// force there.
+///
+/// The result depends on the arguments alone, and any world has one: what is impossible is left out and reported.
+#[must_use]
+pub fn desired(world: &World, host: &Host, node: &str) -> (Desired, Findings) {
+    let mut notes = Vec::new();
+    let (possible, rejections) = admit::possible(world);
+    let here = Here { node, labels: world.nodes.get(node), host };
+    let uplinks = uplinks::of_node(&possible.uplinks, &here, &mut notes);
+    let tiers = tiers::of_node(&possible, &uplinks, &mut notes);
+    let pods = pods::of_node(world, &possible.tiers, &tiers, &here, &mut notes);
+    (Desired { uplinks, tiers, pods }, Findings { rejections, notes })
+}
+
+/// The node that everything is judged for.
+struct Here<'a> {
+    node: &'a str,
+    labels: Option<&'a Labels>,
+    host: &'a Host,
+}
 
 /// What this node should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

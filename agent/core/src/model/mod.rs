@@ -1,6 +1,9 @@
 //! The objects that Weir obeys, parsed and free of any source: a [`World`].
 
+pub mod dscp;
+pub mod rate;
 mod rejection;
+mod selector;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +17,9 @@ pub use rejection::{Location, ObjectRef, Rejection};
 
 /// Bits per second.
 pub type Rate = u64;
+
+/// The whole of which [`Uplink::headroom`] is a part.
+pub const WHOLE: u32 = 10_000;
 
 /// Labels or annotations of an object.
 pub type Labels = BTreeMap<String, String>;
@@ -64,6 +70,16 @@ pub struct Uplink {
     pub exempt: Vec<IpNet>,
     /// Where the object stands, for messages.
     pub location: Option<Location>,
+}
+
+impl Uplink {
+    /// Capacity less headroom: what Weir lets pass.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        let kept = u128::from(WHOLE.saturating_sub(self.headroom));
+        let rate = u128::from(self.capacity) * kept / u128::from(WHOLE);
+        Rate::try_from(rate).unwrap_or(self.capacity)
+    }
 }
 
 /// Which interface of a node leads to an uplink.

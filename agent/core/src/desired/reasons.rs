@@ -1,0 +1,33 @@
+//! The one-word reasons of rejections and notes, for conditions and metrics.
+
+/// An uplink's capacity less its headroom is no rate that can be enforced.
+pub const RATE_OUT_OF_RANGE: &str = "RateOutOfRange";
+/// A tier names an uplink that is not there.
+pub const UNKNOWN_UPLINK: &str = "UnknownUplink";
+/// A tier is promised more than it may have.
+pub const CEILING_UNDER_GUARANTEE: &str = "CeilingUnderGuarantee";
+/// The tiers of an uplink are promised more than it carries.
+pub const GUARANTEES_OVER_CAPACITY: &str = "GuaranteesOverCapacity";
+/// A DSCP has more than six bits.
+pub const DSCP_OUT_OF_RANGE: &str = "DscpOutOfRange";
+
+/// A tier may have more than its uplink carries; the uplink's rate counts.
+pub const CEILING_OVER_CAPACITY: &str = "CeilingOverCapacity";
+/// The uplink's interface is not on this node.
+pub const INTERFACE_MISSING: &str = "InterfaceMissing";
+/// The uplink's interface belongs to another uplink.
+pub const INTERFACE_TAKEN: &str = "InterfaceTaken";
+/// The node's labels are not known, so a selector sees none.
+pub const NODE_UNKNOWN: &str = "NodeUnknown";
+/// Several tiers select one pod.
+pub const SEVERAL_TIERS: &str = "SeveralTiers";
+/// A pod has no address yet.
+pub const NO_ADDRESS: &str = "NoAddress";
+/// No veth of the node leads to a pod's addresses.
+pub const NO_INTERFACE: &str = "NoInterface";
+/// Two pods claim one address.
+pub const ADDRESS_TAKEN: &str = "AddressTaken";
+/// Several veths lead to one pod.
+pub const SEVERAL_INTERFACES: &str = "SeveralInterfaces";
+/// The cgroup of a hostNetwork pod was not found.
+pub const NO_CGROUP: &str = "NoCgroup";

@@ -1,0 +1,112 @@
+use super::*;
+use crate::desired::{DesiredTier, reasons};
+
+#[test]
+fn an_uplink_gets_its_rate_and_the_interfaces_of_the_default_routes() {
+    let mut host = host();
+    host.default_routes = vec![2, 3, 99];
+    let (found, findings) = desired(&world(), &host, NODE);
+    let wan = &found.uplinks["wan"];
+    assert_eq!((wan.capacity, wan.rate), (100_000_000, 97_000_000));
+    assert_eq!(wan.interfaces, [(2, "eth0".to_owned()), (3, "eth1".to_owned())].into());
+    assert_eq!(wan.exempt, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(findings, Findings::default());
+}
+
+#[test]
+fn a_named_interface_is_found_or_missed() {
+    let mut world = world();
+    let named = |name: &str| Uplink { interface: InterfaceChoice::Named(name.to_owned()), ..uplink("100M") };
+    world.uplinks.insert("wan".to_owned(), named("eth1"));
+    assert_eq!(run(&world).0.uplinks["wan"].interfaces, [(3, "eth1".to_owned())].into());
+
+    world.uplinks.insert("wan".to_owned(), named("ppp0"));
+    let (found, findings) = run(&world);
+    assert!(found.uplinks["wan"].interfaces.is_empty());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_MISSING)]);
+    assert!(findings.notes[0].message.contains("\"ppp0\""), "{}", findings.notes[0]);
+    assert_eq!(findings.notes[0].location, Some(at_line(1)));
+
+    let (_, findings) = desired(&super::world(), &Host { default_routes: vec![], ..host() }, NODE);
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_MISSING)]);
+}
+
+#[test]
+fn the_first_uplink_by_name_has_the_interface() {
+    let mut world = world();
+    world.uplinks.insert("Backup".to_owned(), uplink("10M"));
+    let (found, findings) = run(&world);
+    assert_eq!(found.uplinks["Backup"].interfaces, [(2, "eth0".to_owned())].into());
+    assert!(found.uplinks["wan"].interfaces.is_empty());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_TAKEN)]);
+    assert!(findings.notes[0].message.contains("eth0 already leads to Uplink Backup"), "{}", findings.notes[0]);
+}
+
+#[test]
+fn a_node_selector_decides_who_has_the_uplink_and_its_tiers() {
+    let mut world = world();
+    world.uplinks.insert("wan".to_owned(), Uplink { nodes: Selector::label("site", "home"), ..uplink("100M") });
+    world.tiers.insert("bulk".to_owned(), tier("bulk", "wan"));
+    world.pods.insert(key("a"), Pod { labels: labels(&[("traffic-tier", "bulk")]), ..pod("10.1.0.1") });
+    world.nodes.insert(NODE.to_owned(), labels(&[("site", "home")]));
+    let (found, findings) = run(&world);
+    assert!(found.uplinks.contains_key("wan") && found.tiers.contains_key("bulk"));
+    assert_eq!(found.pods[&key("a")].tier.as_deref(), Some("bulk"));
+    assert_eq!(findings, Findings::default());
+
+    world.nodes.insert(NODE.to_owned(), labels(&[("site", "office")]));
+    let (found, findings) = run(&world);
+    assert!(found.uplinks.is_empty() && found.tiers.is_empty());
+    assert_eq!(found.pods[&key("a")].tier, None);
+    assert_eq!(findings, Findings::default());
+
+    world.nodes.clear();
+    let (found, findings) = run(&world);
+    assert!(found.uplinks.is_empty());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::NODE_UNKNOWN)]);
+}
+
+#[test]
+fn a_tier_gets_its_limits_and_the_uplinks_rate_where_it_has_none() {
+    let mut world = world();
+    world.tiers.insert("plain".to_owned(), tier("plain", "wan"));
+    world.tiers.insert(
+        "full".to_owned(),
+        Tier {
+            guarantee: mbit("10M"),
+            ceiling: Some(mbit("80M")),
+            pod_ceiling: Some(mbit("40M")),
+            dscp: Some(1),
+            ..tier("full", "wan")
+        },
+    );
+    let (found, findings) = run(&world);
+    assert_eq!(findings, Findings::default());
+    let plain =
+        DesiredTier { uplink: "wan".to_owned(), guarantee: 0, ceiling: 97_000_000, pod_ceiling: None, dscp: None };
+    assert_eq!(found.tiers["plain"], plain);
+    let full = DesiredTier {
+        guarantee: 10_000_000,
+        ceiling: 80_000_000,
+        pod_ceiling: Some(40_000_000),
+        dscp: Some(1),
+        ..plain
+    };
+    assert_eq!(found.tiers["full"], full);
+}
+
+#[test]
+fn a_ceiling_over_the_capacity_is_clamped_with_a_note() {
+    // (ceiling, what is in force, whether it is worth a note)
+    for (ceiling, in_force, noted) in
+        [("97M", 97_000_000, false), ("100M", 97_000_000, false), ("101M", 97_000_000, true)]
+    {
+        let mut world = world();
+        world.tiers.insert("bulk".to_owned(), Tier { ceiling: Some(mbit(ceiling)), ..tier("bulk", "wan") });
+        let (found, findings) = run(&world);
+        assert_eq!(found.tiers["bulk"].ceiling, in_force);
+        assert!(findings.rejections.is_empty());
+        let expected: &[_] = if noted { &[finding("TrafficTier bulk", reasons::CEILING_OVER_CAPACITY)] } else { &[] };
+        assert_eq!(reasons_of(&findings.notes), expected, "{ceiling}");
+    }
+}
