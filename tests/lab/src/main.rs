@@ -3,6 +3,7 @@
 //! Scenes print one JSON event a line on standard output and their progress on standard error.
 #![forbid(unsafe_code)]
 
+mod scenes;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -19,10 +20,13 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Tool(tools::Tool),
+    #[command(flatten)]
+    Scene(scenes::Scene),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Tool(tool) => tool.run(),
+        Command::Scene(scene) => scene.play(),
     }
 }

@@ -73,7 +73,7 @@ impl Router {
     /// Puts CAKE before the link, with four classes by DSCP: the best that a router can do.
     pub fn set_cake(&self, link: &Bottleneck) -> Result<()> {
         let rate = link.rate_bits;
-        self.ns.tc(&[format!("qdisc replace dev wan root cake bandwidth {rate}bit diffserv4 dual-srchost raw")])
+        self.ns.tc(&[format!("qdisc replace dev wan root cake bandwidth {rate}bit diffserv4 raw")])
     }
 
     /// The counters of what stands before the link.
