@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod convert;
+pub mod objects;

@@ -1,0 +1,34 @@
+//! The resources that a person writes to steer Weir: `Uplink` and `TrafficTier` in the group `weir.dev`.
+//!
+//! The structs are the one place that the manifests of the CRDs, the file source and the API server's objects come from.
+//! What a field means is in its doc comment, which is also its description in the CRD.
+
+mod schema;
+mod status;
+mod text;
+mod traffic_tier;
+mod uplink;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube_core::CustomResourceExt;
+
+pub use status::{ACCEPTED, ENFORCED, Status};
+pub use text::IntOrText;
+pub use traffic_tier::{Schedule, TrafficTier, TrafficTierSpec};
+pub use uplink::{DEFAULT_EXEMPT, DEFAULT_HEADROOM, Scope, Uplink, UplinkInterface, UplinkSpec};
+
+/// API group of Weir's resources.
+pub const GROUP: &str = "weir.dev";
+/// Version of Weir's resources.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of Weir's resources.
+pub const API_VERSION: &str = "weir.dev/v1alpha1";
+
+/// The definitions of all of Weir's resources, for `kubectl apply`.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![Uplink::crd(), TrafficTier::crd()]
+}
+
+#[cfg(test)]
+mod tests;

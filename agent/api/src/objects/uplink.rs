@@ -1,0 +1,101 @@
+//! `Uplink`: a scarce link behind the nodes.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{IntOrText, Status, schema};
+
+/// Share of the capacity that is kept free where `headroom` is not given.
+pub const DEFAULT_HEADROOM: &str = "3%";
+
+/// Destinations that do not cross an uplink where `exempt` is not given: private (RFC 1918, RFC 4193), link-local
+/// (RFC 3927, RFC 4291), multicast (RFC 5771, RFC 4291), loopback (RFC 1122, RFC 4291) and limited broadcast (RFC 919).
+///
+/// 100.64.0.0/10 (RFC 6598) is not among them. It is shared, not private, address space: it belongs to the carrier, on
+/// the far side of the uplink. Who uses it for pods or for an overlay lists it.
+pub const DEFAULT_EXEMPT: [&str; 11] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+    "::1/128",
+];
+
+/// A scarce link behind the nodes, narrower than their network cards: the way to the internet.
+#[derive(Clone, Debug, Default, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "weir.dev",
+    version = "v1alpha1",
+    kind = "Uplink",
+    doc = "A scarce link behind the nodes, narrower than their network cards: the way to the internet.",
+    shortname = "upl",
+    status = "Status",
+    derive = "Default",
+    derive = "PartialEq",
+    crates(kube_core = "::kube_core"),
+    printcolumn = r#"{"name":"Capacity","type":"string","jsonPath":".spec.capacity"}"#,
+    printcolumn = r#"{"name":"Headroom","type":"string","jsonPath":".spec.headroom","priority":1}"#,
+    printcolumn = r#"{"name":"Scope","type":"string","jsonPath":".spec.scope","priority":1}"#,
+    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type==\"Accepted\")].status"}"#,
+    printcolumn = r#"{"name":"Enforced","type":"string","jsonPath":".status.conditions[?(@.type==\"Enforced\")].status"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UplinkSpec {
+    /// What the link can carry, in bits per second: a Kubernetes quantity such as 100M or 1.5G. Use the rate that the
+    /// provider's line really reaches; a value above it lets the queue grow in the modem.
+    #[schemars(schema_with = "schema::rate")]
+    pub capacity: IntOrText,
+
+    /// Node (the default): every node has a link of its own with this capacity. Cluster: all nodes share one; this is
+    /// not supported yet and refused.
+    #[serde(default)]
+    pub scope: Scope,
+
+    /// Which interface of a node leads to the link, and which nodes have it. By default the interfaces of the default
+    /// routes (IPv4 and IPv6), on every node.
+    #[serde(default)]
+    pub interface: UplinkInterface,
+
+    /// Networks that are reached without crossing the link, in CIDR notation. Traffic to them is neither shaped nor
+    /// counted as load. The list replaces the default, which holds the private, link-local, multicast, loopback and
+    /// broadcast ranges of IPv4 and IPv6; 100.64.0.0/10 is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<Vec<String>>,
+
+    /// Share of the capacity that is kept free, so that the queue stays on the node and not in the modem. By default 3%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::percentage")]
+    pub headroom: Option<IntOrText>,
+}
+
+/// Who shares an uplink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Scope {
+    /// Every node has a link of its own.
+    #[default]
+    Node,
+    /// All nodes share one link.
+    Cluster,
+}
+
+/// Which interface of a node leads to an uplink, and which nodes have it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UplinkInterface {
+    /// Name of the interface (eth0, ppp0, …). By default the interfaces of the default routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+
+    /// Nodes that have the link, by their labels. By default all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<LabelSelector>,
+}
