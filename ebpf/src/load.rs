@@ -41,7 +41,8 @@ pub fn close_window<C: Cell>(cells: &LoadCells<C>, now: u64) {
 pub fn next_load(load: u64, busy: u64, elapsed: u64) -> u64 {
     // A window holds at most a few seconds of busy time, so that the shift has room: bounded for any input.
     let busy = if busy > 1 << 40 { 1 << 40 } else { busy };
-    let share = (busy << LOAD_SHIFT) / elapsed;
+    // Without a remainder of doubt for the compiler: a division that could panic does not load.
+    let share = (busy << LOAD_SHIFT).checked_div(elapsed).unwrap_or(0);
     if share >= load {
         return share;
     }
@@ -61,7 +62,7 @@ pub fn horizon(load: u64, delta_ns: u64, min_ns: u64, max_ns: u64) -> u64 {
     if scaled >= max_ns.wrapping_mul(load) {
         return max_ns;
     }
-    let horizon = scaled / load;
+    let horizon = scaled.checked_div(load).unwrap_or(max_ns);
     if horizon < min_ns { min_ns } else { horizon }
 }
 

@@ -12,6 +12,8 @@ mod pod_rx;
 #[cfg(target_arch = "bpf")]
 mod pod_tx;
 #[cfg(target_arch = "bpf")]
+mod test_only;
+#[cfg(target_arch = "bpf")]
 mod uplink_tx;
 
 #[cfg(not(target_arch = "bpf"))]

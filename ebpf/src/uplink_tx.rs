@@ -37,7 +37,13 @@ use crate::{
 /// Paces or passes a packet that is about to leave by the uplink's NIC.
 #[classifier]
 pub(crate) fn uplink_tx(ctx: TcContext) -> i32 {
-    let exit = shape(&ctx);
+    verdict(&ctx)
+}
+
+/// Shapes, counts the way out, and turns it into a verdict.
+#[inline(always)]
+pub(crate) fn verdict(ctx: &TcContext) -> i32 {
+    let exit = shape(ctx);
     count_exit(Program::UplinkTx, exit);
     match exit {
         Exit::DropHorizon | Exit::DropPoliced => TC_ACT_SHOT,

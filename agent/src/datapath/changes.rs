@@ -1,0 +1,65 @@
+//! Applies a plan, one change after the other.
+
+use weir_common::{
+    config::{PodConfig, TierConfig, UplinkConfig},
+    maps,
+    state::{PodState, TierState, UplinkState},
+};
+use weir_core::{kernel::Kind, plan::Change};
+
+use super::{Datapath, DatapathError, InterfaceNames, abi::Plain};
+
+impl Datapath {
+    /// Makes one change. A failed change leaves the others possible; the next round finds what is still missing.
+    pub fn apply(&mut self, change: &Change, names: &InterfaceNames) -> Result<(), DatapathError> {
+        let tables = &mut self.tables;
+        match *change {
+            Change::Reset(kind, id) => self.reset(kind, id),
+            Change::PutUplink(id, config) => tables.uplinks.set(id, config),
+            Change::AddExempt(id, network) => tables.add_exempt(id, network),
+            Change::PutTier(id, config) => tables.tiers.set(id, config),
+            Change::PutPod(slot, config) => tables.pods.set(slot, config),
+            Change::PutInterface(ifindex, config) => tables
+                .interfaces
+                .insert(ifindex, Plain(config), 0)
+                .map_err(|source| DatapathError::map("write", maps::INTERFACES, source)),
+            Change::PutCgroup(cgroup, slot) => tables
+                .cgroups
+                .insert(cgroup, u32::from(slot), 0)
+                .map_err(|source| DatapathError::map("write", maps::CGROUPS, source)),
+            Change::Attach(ifindex, program) => self.attacher.attach(ifindex, program, names),
+            Change::Detach(ifindex, program) => self.attacher.detach(ifindex, program, names),
+            Change::RemoveInterface(ifindex) => tables
+                .interfaces
+                .remove(&ifindex)
+                .map_err(|source| DatapathError::map("remove from", maps::INTERFACES, source)),
+            Change::RemoveCgroup(cgroup) => tables
+                .cgroups
+                .remove(&cgroup)
+                .map_err(|source| DatapathError::map("remove from", maps::CGROUPS, source)),
+            Change::RemovePod(slot) => tables.pods.set(slot, PodConfig::default()),
+            Change::RemoveTier(id) => tables.tiers.set(id, TierConfig::default()),
+            Change::RemoveExempt(id, network) => tables.remove_exempt(id, network),
+            Change::RemoveUplink(id) => tables.uplinks.set(id, UplinkConfig::default()),
+        }
+    }
+
+    fn reset(&mut self, kind: Kind, id: u16) -> Result<(), DatapathError> {
+        let tables = &mut self.tables;
+        match kind {
+            Kind::Uplink => {
+                tables.uplink_state.set(id, UplinkState::default())?;
+                tables.uplink_traffic.reset(id)
+            }
+            Kind::Tier => {
+                tables.tier_state.set(id, TierState::default())?;
+                tables.tier_traffic.reset(id)
+            }
+            Kind::Pod => {
+                tables.pod_state.set(id, PodState::default())?;
+                tables.pod_traffic.reset(id)?;
+                tables.pod_uplink.reset(id)
+            }
+        }
+    }
+}

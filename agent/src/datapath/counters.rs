@@ -1,0 +1,140 @@
+//! Reads counters and clocks into a snapshot.
+
+use weir_common::{
+    counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, Sum, TierTraffic},
+    limits::{MAX_CGROUPS, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
+    maps,
+    reason::{DropReason, Exit, Program, exit_index},
+};
+use weir_core::{
+    kernel::{Ids, KernelState},
+    snapshot::{ExitCount, MapFill, PodNow, Snapshot, TierNow, UplinkNow},
+};
+use weir_ebpf::load::horizon;
+
+use super::{Datapath, DatapathError};
+
+impl Datapath {
+    /// Fills in what the kernel knows: uplinks, tiers, pods, ways out and map fill. `now_ns` is `CLOCK_MONOTONIC`.
+    pub fn read_into(
+        &self,
+        snapshot: &mut Snapshot,
+        ids: &Ids,
+        state: &KernelState,
+        now_ns: u64,
+    ) -> Result<(), DatapathError> {
+        snapshot.monotonic_ns = now_ns;
+        for (name, &id) in &ids.uplinks {
+            snapshot.uplinks.insert(name.clone(), self.uplink(id, now_ns)?);
+        }
+        for (name, &id) in &ids.tiers {
+            snapshot.tiers.insert(name.clone(), self.tier(id, now_ns)?);
+        }
+        for (key, &slot) in &ids.pods {
+            snapshot.pods.insert(key.clone(), self.pod(slot, now_ns)?);
+        }
+        snapshot.exits = self.exits()?;
+        snapshot.maps = fills(state);
+        Ok(())
+    }
+
+    fn uplink(&self, id: u16, now_ns: u64) -> Result<UplinkNow, DatapathError> {
+        let traffic = self.tables.uplink_traffic.sum(id)?;
+        let state = self.tables.uplink_state.get(id)?;
+        let config = self.tables.uplinks.get(id)?;
+        let by_class =
+            |counts: &[u64]| Class::ALL.iter().map(|&class| (class.name(), counts[class as usize])).collect();
+        Ok(UplinkNow {
+            id,
+            bytes: by_class(&traffic.bytes),
+            packets: by_class(&traffic.packets),
+            booked_ns: state.clock.saturating_sub(now_ns),
+            load: state.load,
+            horizon_ns: horizon(
+                state.load,
+                config.delta_ns.into(),
+                config.horizon_min_ns.into(),
+                config.horizon_max_ns.into(),
+            ),
+            paced: config.flags & weir_common::config::UPLINK_POLICE == 0,
+            ..UplinkNow::default()
+        })
+    }
+
+    fn tier(&self, id: u16, now_ns: u64) -> Result<TierNow, DatapathError> {
+        let TierTraffic { bytes, packets, marked, dropped_bytes, dropped, delay_sum_ns, delay } =
+            self.tables.tier_traffic.sum(id)?;
+        let state = self.tables.tier_state.get(id)?;
+        let bound = |bucket: usize| if bucket == DELAY_BUCKETS - 1 { u64::MAX } else { DELAY_FIRST_NS << bucket };
+        Ok(TierNow {
+            id,
+            bytes,
+            packets,
+            dropped_bytes,
+            marked,
+            dropped: by_reason(&dropped),
+            delay_sum_ns,
+            delay: delay.iter().enumerate().map(|(bucket, &packets)| (bound(bucket), packets)).collect(),
+            ceiling_ahead_ns: state.ceiling.saturating_sub(now_ns),
+            guarantee_ahead_ns: state.guarantee.saturating_sub(now_ns),
+        })
+    }
+
+    fn pod(&self, slot: u16, now_ns: u64) -> Result<PodNow, DatapathError> {
+        let traffic = self.tables.pod_traffic.sum(slot)?;
+        let uplink = self.tables.pod_uplink.sum(slot)?;
+        Ok(PodNow {
+            slot,
+            tx_bytes: traffic.tx_bytes,
+            tx_packets: traffic.tx_packets,
+            rx_bytes: traffic.rx_bytes,
+            rx_packets: traffic.rx_packets,
+            uplink_bytes: uplink.bytes,
+            uplink_packets: uplink.packets,
+            marked: uplink.marked,
+            dropped: by_reason(&uplink.dropped),
+            ceiling_ahead_ns: self.tables.pod_state.get(slot)?.ceiling.saturating_sub(now_ns),
+        })
+    }
+
+    fn exits(&self) -> Result<Vec<ExitCount>, DatapathError> {
+        let mut counts = Vec::new();
+        for program in Program::ALL {
+            for exit in Exit::ALL {
+                let index = exit_index(program, exit);
+                let values = self.tables.exits.get(&index, 0);
+                let values = values.map_err(|source| DatapathError::map("read", maps::EXITS, source))?;
+                let mut packets = 0;
+                values.iter().for_each(|value| Sum::add(&mut packets, value));
+                counts.push(ExitCount { program: program.name(), exit: exit.name(), packets });
+            }
+        }
+        Ok(counts)
+    }
+}
+
+fn by_reason(dropped: &[u64]) -> std::collections::BTreeMap<&'static str, u64> {
+    DropReason::ALL.iter().map(|&reason| (reason.name(), dropped[reason as usize])).collect()
+}
+
+fn fills(state: &KernelState) -> Vec<MapFill> {
+    let fill =
+        |name, entries: usize, capacity: u32| MapFill { name, entries: entries as u64, capacity: u64::from(capacity) };
+    vec![
+        fill(maps::INTERFACES, state.interfaces.len(), MAX_INTERFACES),
+        fill(maps::PODS, state.pods.len(), MAX_SLOTS - 1),
+        fill(maps::TIERS, state.tiers.len(), MAX_TIERS - 1),
+        fill(maps::UPLINKS, state.uplinks.len(), MAX_UPLINKS - 1),
+        fill(maps::CGROUPS, state.cgroups.len(), MAX_CGROUPS),
+        fill(
+            maps::EXEMPT_V4,
+            state.exempt.iter().filter(|(_, net)| net.addr().is_ipv4()).count(),
+            weir_common::limits::MAX_EXEMPT,
+        ),
+        fill(
+            maps::EXEMPT_V6,
+            state.exempt.iter().filter(|(_, net)| net.addr().is_ipv6()).count(),
+            weir_common::limits::MAX_EXEMPT,
+        ),
+    ]
+}

@@ -1,0 +1,113 @@
+//! The kernel side of the loop: reads what the kernel has, applies changes, reads counters.
+//!
+//! The only user of aya, and with the kernel programs the only place with unsafe code.
+
+mod abi;
+mod attach;
+mod changes;
+mod counters;
+mod error;
+mod load;
+mod observe;
+pub mod probe;
+pub mod remove;
+mod tables;
+pub mod test_run;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use weir_common::reason::Program;
+
+pub use error::DatapathError;
+
+use attach::Attacher;
+use aya::programs::ProgramFd;
+use tables::Tables;
+
+/// Names of interfaces by ifindex, which attaching needs.
+pub type InterfaceNames = BTreeMap<u32, String>;
+
+/// Weir's programs and maps in this kernel.
+pub struct Datapath {
+    tables: Tables,
+    attacher: Attacher,
+}
+
+impl Datapath {
+    /// Loads the programs, with the maps that an earlier agent pinned below `bpffs`, or with new ones.
+    ///
+    /// Nothing that is attached changes yet: the programs of the earlier agent go on until they are replaced.
+    pub fn open(bpffs: &Path) -> Result<Self, DatapathError> {
+        probe::require(bpffs)?;
+        let pins = Pins::new(bpffs);
+        pins.create()?;
+        let mut object = load::load(&pins)?;
+        let tables = Tables::take(&mut object)?;
+        let attacher = Attacher::new(object, pins)?;
+        Ok(Self { tables, attacher })
+    }
+
+    /// Whether programs attach by tcx; else they attach as clsact filters.
+    #[must_use]
+    pub fn uses_tcx(&self) -> bool {
+        self.attacher.uses_tcx()
+    }
+
+    /// Forgets what is known about attachments, where the kernel cannot be asked, so that each is made anew.
+    pub fn recheck_attachments(&mut self) {
+        self.attacher.recheck();
+    }
+
+    /// A loaded program, for `BPF_PROG_TEST_RUN`.
+    pub fn program(&self, program: Program) -> Result<&ProgramFd, DatapathError> {
+        self.attacher.program_fd(program)
+    }
+
+    /// Loads a program of the object that the agent never attaches, for `BPF_PROG_TEST_RUN`.
+    pub fn test_program(&mut self, name: &'static str) -> Result<&ProgramFd, DatapathError> {
+        self.attacher.test_program(name)
+    }
+
+    /// Where our programs are attached now, among the interfaces that still exist.
+    fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
+        self.attacher.attached(names)
+    }
+}
+
+/// Where maps and links are pinned.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    /// Pins below a mounted bpffs: `<bpffs>/weir/<ABI>`.
+    #[must_use]
+    pub fn new(bpffs: &Path) -> Self {
+        Self { root: bpffs.join("weir").join(weir_common::ABI) }
+    }
+
+    /// The folder of the maps.
+    #[must_use]
+    pub fn maps(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the links.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    /// The pin of a program's link to an interface.
+    fn link(&self, ifindex: u32, program: Program) -> PathBuf {
+        self.links().join(format!("{ifindex}-{}", program.name()))
+    }
+
+    fn create(&self) -> Result<(), DatapathError> {
+        std::fs::create_dir_all(self.links()).map_err(|source| DatapathError::PinFolder { path: self.links(), source })
+    }
+}

@@ -1,0 +1,29 @@
+//! What the kernel has.
+
+use weir_common::{config::Owner, maps};
+use weir_core::kernel::KernelState;
+
+use super::{Datapath, DatapathError, InterfaceNames};
+
+impl Datapath {
+    /// Reads Weir's whole configuration back from the kernel.
+    pub fn observe(&mut self, names: &InterfaceNames) -> Result<KernelState, DatapathError> {
+        let attached = self.attached(names);
+        let tables = &self.tables;
+        let mut state = KernelState { attached, ..KernelState::default() };
+        for entry in tables.interfaces.iter() {
+            let (ifindex, config) = entry.map_err(|source| DatapathError::map("read", maps::INTERFACES, source))?;
+            state.interfaces.insert(ifindex, config.0);
+        }
+        for entry in tables.cgroups.iter() {
+            let (cgroup, slot) = entry.map_err(|source| DatapathError::map("read", maps::CGROUPS, source))?;
+            state.cgroups.insert(cgroup, u16::try_from(slot).unwrap_or(0));
+        }
+        let is_owned = |owner: Owner| owner != Owner::default();
+        state.pods = tables.pods.all()?.into_iter().filter(|(_, pod)| is_owned(pod.owner)).collect();
+        state.tiers = tables.tiers.all()?.into_iter().filter(|(_, tier)| is_owned(tier.owner)).collect();
+        state.uplinks = tables.uplinks.all()?.into_iter().filter(|(_, uplink)| is_owned(uplink.owner)).collect();
+        state.exempt = tables.exempt()?.into_iter().collect();
+        Ok(state)
+    }
+}

@@ -1,0 +1,103 @@
+//! Runs a loaded program on a packet that is made up: `BPF_PROG_TEST_RUN`, for tests and for measuring its cost.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::programs::ProgramFd;
+use aya_obj::generated::{bpf_attr, bpf_cmd};
+
+use super::DatapathError;
+
+/// A packet and what the kernel says of it besides its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// The frame, from its Ethernet header on.
+    pub frame: Vec<u8>,
+    /// `skb->mark`.
+    pub mark: u32,
+    /// ifindex of the device that it is seen on; 0 is the loopback device.
+    pub ifindex: u32,
+    /// `skb->wire_len`, or 0 for the frame's own length.
+    pub wire_len: u32,
+    /// `skb->tstamp`.
+    pub tstamp: u64,
+    /// How often to run.
+    pub repeat: u32,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The program's verdict.
+    pub verdict: i32,
+    /// Mean duration of a run, in ns.
+    pub duration_ns: u32,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
+    /// `skb->tstamp` as the program left it.
+    pub tstamp: u64,
+}
+
+/// `struct __sk_buff` of `include/uapi/linux/bpf.h`, with names for what is used here.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Context {
+    len_and_type: [u32; 2],
+    mark: u32,
+    queue_mapping_to_ingress_ifindex: [u32; 7],
+    ifindex: u32,
+    tc_index_to_data_meta: [u32; 25],
+    flow_keys: u64,
+    tstamp: u64,
+    wire_len: u32,
+    gso_segs: u32,
+    sk: u64,
+    gso_size_and_type: [u32; 2],
+    hwtstamp: u64,
+}
+
+const _: () = assert!(size_of::<Context>() == 192);
+
+/// Runs a program.
+pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> {
+    let context = Context {
+        mark: input.mark,
+        ifindex: input.ifindex,
+        wire_len: input.wire_len,
+        tstamp: input.tstamp,
+        ..Context::default()
+    };
+    let mut context_out = context;
+    // Programs may lengthen a packet; ours do not.
+    let mut frame = vec![0u8; input.frame.len() + 64];
+
+    // SAFETY: a union of integers, for which zero is a value; the kernel wants unused fields zero.
+    let mut attributes: bpf_attr = unsafe { std::mem::zeroed() };
+    let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    {
+        // SAFETY: all bytes of the union are initialised; this view of it is the one that the command reads.
+        let test = unsafe { &mut attributes.test };
+        test.prog_fd = program.as_fd().as_raw_fd().cast_unsigned();
+        test.data_in = input.frame.as_ptr() as u64;
+        test.data_size_in = size(input.frame.len());
+        test.data_out = frame.as_mut_ptr() as u64;
+        test.data_size_out = size(frame.len());
+        test.ctx_in = &raw const context as u64;
+        test.ctx_size_in = size(size_of::<Context>());
+        test.ctx_out = &raw mut context_out as u64;
+        test.ctx_size_out = size(size_of::<Context>());
+        test.repeat = input.repeat.max(1);
+    }
+    // SAFETY: every pointer in the attributes is to a buffer of the length given with it, and all outlive the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_PROG_TEST_RUN, &raw mut attributes, size_of::<bpf_attr>()) };
+    if result < 0 {
+        return Err(DatapathError::Call { call: "BPF_PROG_TEST_RUN", source: io::Error::last_os_error() });
+    }
+    // SAFETY: the kernel wrote its results into this view of the union.
+    let test = unsafe { attributes.test };
+    frame.truncate(test.data_size_out as usize);
+    Ok(Output { verdict: test.retval.cast_signed(), duration_ns: test.duration, frame, tstamp: context_out.tstamp })
+}

@@ -1,0 +1,29 @@
+//! Programs that no agent attaches: `BPF_PROG_TEST_RUN` cannot set `queue_mapping`, so these set it from `mark`.
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+
+use crate::{
+    packet::{NEXT_PROGRAM, Packet},
+    uplink_tx,
+};
+
+/// Sets `queue_mapping` from `mark` and does nothing else: what a run costs besides the program.
+#[classifier]
+pub(crate) fn empty(ctx: TcContext) -> i32 {
+    tag_from_mark(&ctx);
+    NEXT_PROGRAM
+}
+
+/// `uplink_tx` on a packet whose `queue_mapping` is its `mark`.
+#[classifier]
+pub(crate) fn uplink_tx_marked(ctx: TcContext) -> i32 {
+    tag_from_mark(&ctx);
+    uplink_tx::verdict(&ctx)
+}
+
+#[inline(always)]
+fn tag_from_mark(ctx: &TcContext) {
+    // SAFETY: read of the context's own field.
+    let mark = unsafe { (*ctx.skb.skb).mark };
+    Packet::new(ctx, 0).set_queue_mapping(mark);
+}
