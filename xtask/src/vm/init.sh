@@ -21,7 +21,9 @@ ln -s /proc/self/fd/1 /dev/stdout
 ln -s /proc/self/fd/2 /dev/stderr
 
 while read -r module; do
-    modprobe "$module" || echo "weir: cannot load module $module" >/dev/kmsg
+    # Some lines carry parameters.
+    # shellcheck disable=SC2086
+    modprobe $module || echo "weir: cannot load module $module" >/dev/kmsg
 done </weir/modules
 
 mount -t cgroup2 cgroup2 /sys/fs/cgroup

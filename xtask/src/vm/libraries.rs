@@ -27,6 +27,8 @@ impl Libraries {
         let list = process::output(&mut command)?;
         self.fetched.extend(parse(&list));
         self.fetched.insert("ld-linux-x86-64.so.2".to_owned(), guest.loader());
+        // Named by no program: the C library opens it by itself when a thread is cancelled.
+        self.fetched.insert("libgcc_s.so.1".to_owned(), guest.libraries().join("libgcc_s.so.1"));
         Ok(())
     }
 

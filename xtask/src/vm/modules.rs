@@ -19,8 +19,9 @@ const NETWORK: &[&[&str]] = &[
     // Classifiers and actions.
     &["cls_bpf", "cls_u32", "cls_flower", "cls_fw", "cls_matchall", "cls_basic", "cls_cgroup"],
     &["act_mirred", "act_police", "act_bpf", "act_gact", "act_skbedit", "act_pedit", "act_csum"],
-    // Devices.
-    &["veth", "bridge", "br_netfilter", "dummy", "ifb", "8021q", "bonding", "macvlan", "vxlan", "vrf", "tun"],
+    // Devices; the parameters keep these drivers from making some on their own.
+    &["veth", "bridge", "br_netfilter", "dummy numdummies=0", "ifb numifbs=0", "8021q", "bonding max_bonds=0"],
+    &["macvlan", "vxlan", "vrf", "tun"],
     // Address translation.
     &["nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_chain_nat", "nft_redir"],
     // TCP and what `ss` asks.
@@ -29,7 +30,7 @@ const NETWORK: &[&[&str]] = &[
 
 /// The modules of a boot: what to load, and every file that this takes.
 pub(super) struct Modules {
-    /// Names in the order of loading; built-in ones are left out.
+    /// Names, some with parameters, in the order of loading; built-in ones are left out.
     pub(super) load: Vec<&'static str>,
     /// Files below the modules folder, dependencies included.
     pub(super) files: BTreeSet<String>,
@@ -40,13 +41,14 @@ pub(super) fn resolve(kernel: &Kernel) -> Result<Modules> {
     let folder = kernel.modules();
     let index = Index::read(&folder)?;
     let mut modules = Modules { load: Vec::new(), files: BTreeSet::new() };
-    for name in HOST.iter().chain(NETWORK.iter().copied().flatten()) {
-        if index.builtin.contains(*name) {
+    for line in HOST.iter().chain(NETWORK.iter().copied().flatten()) {
+        let name = line.split(' ').next().unwrap_or(line);
+        if index.builtin.contains(name) {
             continue;
         }
         let files =
-            index.files.get(*name).with_context(|| format!("Linux {} has no module {name}", kernel.release()))?;
-        modules.load.push(name);
+            index.files.get(name).with_context(|| format!("Linux {} has no module {name}", kernel.release()))?;
+        modules.load.push(line);
         modules.files.extend(files.iter().cloned());
     }
     Ok(modules)

@@ -18,6 +18,7 @@ use crate::tools::kernel::Kernel;
 
 /// Programs that are taken from the fetched packages; the rest of `/usr/bin` is busybox.
 const PROGRAMS: &[&str] = &[
+    "usr/bin/dash",
     "usr/bin/ip",
     "usr/bin/ss",
     "usr/bin/nstat",
@@ -88,6 +89,8 @@ fn add_programs(tree: &mut Tree, libraries: &mut Libraries, guest: &Guest) -> Re
     // Delay distributions of netem and plug-ins of tc.
     tree.copy("usr/lib/tc", &guest.libraries().join("tc"))?;
     tree.copy("usr/bin/busybox", &guest.busybox())?;
+    // Debian's busybox shell runs its own `ip`, `tc` and `ping` whatever PATH says; dash does not.
+    tree.link("usr/bin/sh", "dash");
     for applet in process::output(Command::new(guest.busybox()).arg("--list"))?.lines() {
         let path = format!("usr/bin/{applet}");
         if !tree.contains(&path) {

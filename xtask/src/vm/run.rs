@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::ports::{self, Event};
 use super::{Accelerator, VmResult, VmSpec, root};
@@ -23,6 +26,7 @@ const LOG_LINES: usize = 60;
 
 /// Runs the VM with the given accelerator.
 pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResult> {
+    let interrupted = interrupt_flag()?;
     let kernel = kernel::ensure(&spec.kernel)?;
     let qemu = qemu::ensure()?;
     let scratch = tempfile::Builder::new().prefix("weir-vm-").tempdir().context("cannot create a temporary folder")?;
@@ -57,13 +61,14 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut qemu = Running(command.spawn().with_context(|| format!("cannot start QEMU: {}", process::line(&command)))?);
-    let outcome = follow(&mut qemu.0, &events, spec.timeout);
+    let outcome = follow(&mut qemu.0, &events, spec.timeout, &interrupted);
     qemu.stop();
     control.finish()?;
     let (stdout, stderr, archive) = (stdout.finish()?, stderr.finish()?, archive.finish()?);
 
     let (exit_code, boot) = match outcome {
         Ok(done) => done,
+        Err(Ending::Interrupted) => bail!("interrupted"),
         Err(ending) => return Err(explain(ending, &mut qemu.0, &console, spec)),
     };
     if let Some(out) = &spec.out {
@@ -86,10 +91,26 @@ enum Ending {
     Timeout(Duration),
     Stopped(ExitStatus),
     Unreadable(anyhow::Error),
+    Interrupted,
+}
+
+/// The flag that Ctrl-C (and a request to end) sets: the machine is stopped and its files are removed
+/// before the program ends.
+fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&flag)).context("cannot watch for Ctrl-C")?;
+    }
+    Ok(flag)
 }
 
 /// Waits for the exit code; gives it with the time that the boot took.
-fn follow(qemu: &mut Child, events: &Receiver<Event>, timeout: Duration) -> Result<(i32, Duration), Ending> {
+fn follow(
+    qemu: &mut Child,
+    events: &Receiver<Event>,
+    timeout: Duration,
+    interrupted: &AtomicBool,
+) -> Result<(i32, Duration), Ending> {
     let start = Instant::now();
     let mut ready = None;
     loop {
@@ -103,6 +124,9 @@ fn follow(qemu: &mut Child, events: &Receiver<Event>, timeout: Duration) -> Resu
             // The port is closed: QEMU is about to end.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TICK),
         }
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Ending::Interrupted);
+        }
         match qemu.try_wait() {
             // What it said last may still be on its way through the port.
             Ok(Some(status)) => match events.recv_timeout(TICK * 4) {
@@ -113,7 +137,7 @@ fn follow(qemu: &mut Child, events: &Receiver<Event>, timeout: Duration) -> Resu
             Err(error) => return Err(Ending::Unreadable(error.into())),
         }
         match ready {
-            None if start.elapsed() > BOOT_TIMEOUT.min(timeout) => return Err(Ending::NeverReady),
+            None if start.elapsed() > BOOT_TIMEOUT => return Err(Ending::NeverReady),
             Some(boot) if start.elapsed() > boot + timeout => return Err(Ending::Timeout(timeout)),
             _ => {}
         }
@@ -141,6 +165,7 @@ fn explain(ending: Ending, qemu: &mut Child, console: &Path, spec: &VmSpec) -> a
         Ending::Timeout(limit) => format!("`{}` ran longer than {} s", spec.command.join(" "), limit.as_secs()),
         Ending::Stopped(_) if log.contains("Kernel panic") => "its kernel panicked".to_owned(),
         Ending::Stopped(status) => format!("QEMU ended before the command did: {status}"),
+        Ending::Interrupted => "it was interrupted".to_owned(),
         Ending::Unreadable(error) => format!("QEMU cannot be watched: {error}"),
     };
     let kept = keep_log(&log).map(|path| format!("\nits whole log: {}", path.display())).unwrap_or_default();
