@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -61,7 +61,7 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut qemu = Running(command.spawn().with_context(|| format!("cannot start QEMU: {}", process::line(&command)))?);
-    let outcome = follow(&mut qemu.0, &events, spec.timeout, &interrupted);
+    let outcome = follow(&mut qemu.0, &events, spec.timeout, interrupted);
     qemu.stop();
     control.finish()?;
     let (stdout, stderr, archive) = (stdout.finish()?, stderr.finish()?, archive.finish()?);
@@ -95,13 +95,19 @@ enum Ending {
 }
 
 /// The flag that Ctrl-C (and a request to end) sets: the machine is stopped and its files are removed
-/// before the program ends.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+/// before the program ends. A second signal ends the program at once.
+fn interrupt_flag() -> Result<&'static AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(flag) = FLAG.get() {
+        return Ok(flag);
+    }
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&flag)).context("cannot watch for Ctrl-C")?;
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+            .context("cannot watch for Ctrl-C")?;
     }
-    Ok(flag)
+    Ok(FLAG.get_or_init(|| flag))
 }
 
 /// Waits for the exit code; gives it with the time that the boot took.
