@@ -1,0 +1,143 @@
+//! `weir explain pod`: why a pod gets what it gets.
+
+use std::fmt::Write as _;
+
+use weir_api::admin::v1::{Drops, ExplainPodResponse, Pod, Tier, Uplink, pod_desired::Place};
+
+use crate::{
+    output::table as columns,
+    status::{findings, is_on_host_network, place},
+    units::{self, NONE},
+};
+
+/// The page.
+pub(crate) fn table(explained: &ExplainPodResponse) -> String {
+    let empty = Pod::default();
+    let pod = explained.pod.as_ref().unwrap_or(&empty);
+    let mut page = head(pod, &explained.tier_reason, explained.tier.as_ref());
+    page.push('\n');
+    page.push_str(&limits(explained));
+    if let Some(counters) = counters(pod) {
+        page.push('\n');
+        page.push_str(&counters);
+    }
+    let clocks = clocks(pod, explained.tier.as_ref(), explained.uplink.as_ref());
+    if !clocks.is_empty() {
+        page.push_str("\nCLOCKS\n");
+        for clock in clocks {
+            let _ = writeln!(page, "  {clock}");
+        }
+    }
+    if !explained.degraded.is_empty() {
+        page.push_str("\nDEGRADED\n");
+        for reason in &explained.degraded {
+            let _ = writeln!(page, "  {}", reason.strip_prefix("degraded: ").unwrap_or(reason));
+        }
+    }
+    findings(&mut page, "NOTES", &explained.findings);
+    page
+}
+
+fn head(pod: &Pod, tier_reason: &str, tier: Option<&Tier>) -> String {
+    let desired = pod.desired.as_ref();
+    let mut page = String::new();
+    let mut line = |name: &str, text: &str| {
+        let _ = writeln!(page, "{name:<10} {text}");
+    };
+    line("pod", &format!("{}/{}", pod.namespace, pod.name));
+    if let Some(desired) = desired {
+        line("workload", &desired.workload);
+        let tier_name = desired.tier.as_deref();
+        line("tier", tier_name.unwrap_or("none: interactive"));
+    }
+    line("", tier_reason);
+    if let Some(dscp) = tier.and_then(|tier| tier.desired.as_ref()).and_then(|tier| tier.dscp) {
+        line("dscp", &format!("{} is written into its packets on the uplink", units::dscp(dscp)));
+    }
+    line("interface", &interface(desired.and_then(|desired| desired.place.as_ref())));
+    match &pod.observed {
+        Some(now) => line("slot", &now.slot.to_string()),
+        None => line("slot", "none yet: nothing is in force for this pod"),
+    }
+    page
+}
+
+fn interface(found: Option<&Place>) -> String {
+    match found {
+        Some(Place::Veth(interface)) => format!("{} (ifindex {})", interface.name, interface.ifindex),
+        Some(Place::Cgroup(cgroup)) => {
+            format!("{}: known by its cgroup {} at level {}", place(found), cgroup.id, cgroup.level)
+        }
+        None => place(None),
+    }
+}
+
+fn limits(explained: &ExplainPodResponse) -> String {
+    if explained.limits.is_empty() {
+        return "LIMITS\n  none: it sends as fast as its interface and the uplink let it\n".to_owned();
+    }
+    let rows = explained
+        .limits
+        .iter()
+        .map(|limit| [limit.what.clone(), units::rate(limit.rate_bits_per_second), limit.from.clone()]);
+    columns(["LIMIT", "RATE", "FROM"], &[1], rows)
+}
+
+fn counters(pod: &Pod) -> Option<String> {
+    let now = pod.observed.as_ref()?;
+    let row = |name: &str, bytes, packets: u64| [name.to_owned(), units::bytes(bytes), packets.to_string()];
+    let mut rows = Vec::new();
+    if !is_on_host_network(pod) {
+        rows.push(row("sent", now.transmit_bytes, now.transmit_packets));
+        rows.push(row("received", now.receive_bytes, now.receive_packets));
+    }
+    rows.push(row("over the uplink", now.uplink_bytes, now.uplink_packets));
+    rows.push(["marked with CE".to_owned(), NONE.to_owned(), now.marked_packets.to_string()]);
+    for Drops { reason, packets } in &now.drops {
+        rows.push([format!("dropped: {reason}"), NONE.to_owned(), packets.to_string()]);
+    }
+    Some(columns(["TRAFFIC", "BYTES", "PACKETS"], &[1, 2], rows))
+}
+
+/// How long a packet would have to wait now for each clock that holds for the pod.
+fn clocks(pod: &Pod, tier: Option<&Tier>, uplink: Option<&Uplink>) -> Vec<String> {
+    let mut clocks = Vec::new();
+    let ahead = |ns| match ns {
+        0 => "free".to_owned(),
+        ns => format!("{} ahead of now", units::time(ns)),
+    };
+    if let Some(now) = pod.observed.as_ref()
+        && pod.desired.as_ref().is_some_and(|desired| desired.ceiling.is_some())
+    {
+        clocks.push(format!("pod ceiling     {}", ahead(now.ceiling_ahead_ns)));
+    }
+    if let Some(now) = tier.and_then(|tier| tier.observed.as_ref()) {
+        clocks.push(format!("tier ceiling    {}", ahead(now.ceiling_ahead_ns)));
+        clocks.push(format!("tier guarantee  {}", ahead(now.guarantee_ahead_ns)));
+    }
+    if let Some(now) = uplink.and_then(|uplink| uplink.observed.as_ref()) {
+        clocks.push(format!(
+            "link            {}; bulk is dropped beyond {} (the others use {})",
+            ahead(now.booked_ns),
+            units::time(now.horizon_ns),
+            units::percent(now.interactive_load_share)
+        ));
+    }
+    clocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_pod_in_a_tier() {
+        insta::assert_snapshot!(table(&testing::explained()));
+    }
+
+    #[test]
+    fn an_interactive_pod_of_the_host_network() {
+        insta::assert_snapshot!(table(&testing::explained_interactive()));
+    }
+}
