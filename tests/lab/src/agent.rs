@@ -24,11 +24,13 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct AgentOptions {
     /// The filter of its log, such as `info`.
     pub log: String,
+    /// Whether to print its log to standard error when it ends.
+    pub tell_log: bool,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
-        Self { log: std::env::var("WEIR_LOG").unwrap_or_else(|_| "info".to_owned()) }
+        Self { log: std::env::var("WEIR_LOG").unwrap_or_else(|_| "info".to_owned()), tell_log: false }
     }
 }
 
@@ -70,12 +72,16 @@ impl Node {
     pub fn spawn_agent(&self, options: &AgentOptions) -> Result<Agent<'_>> {
         let config = self.write_agent_config(options)?;
         let config = config.to_str().context("the lab's folder has a strange name")?;
-        Ok(Agent { node: self, process: self.weir(&["agent", "--config", config])? })
+        let mut process = self.weir(&["agent", "--config", config])?;
+        if options.tell_log {
+            process.tell_at_end();
+        }
+        Ok(Agent { node: self, process })
     }
 
     /// Starts the agent and waits until it is ready.
-    pub fn start_agent(&self) -> Result<Agent<'_>> {
-        let mut agent = self.spawn_agent(&AgentOptions::default())?;
+    pub fn start_agent(&self, options: &AgentOptions) -> Result<Agent<'_>> {
+        let mut agent = self.spawn_agent(options)?;
         agent.wait_ready()?;
         Ok(agent)
     }
@@ -92,13 +98,19 @@ impl Node {
         self.dir().join("bpf")
     }
 
+    /// The folder of the agent's state.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
     /// Writes the agent's configuration and returns its path.
     pub fn write_agent_config(&self, options: &AgentOptions) -> Result<PathBuf> {
         let config = json!({
             "node": self.name(),
             "source": {"files": self.objects().dir()},
             "bpffs": self.bpffs(),
-            "stateDir": self.dir().join("state"),
+            "stateDir": self.state_dir(),
             "listen": {"admin": self.admin_socket(), "http": HTTP},
             "log": {"format": "text", "filter": options.log},
         });

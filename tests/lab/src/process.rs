@@ -19,6 +19,7 @@ pub struct Process {
     child: Child,
     stdout: Captured,
     stderr: Captured,
+    tells_at_end: bool,
 }
 
 /// What a program left when it ended.
@@ -76,13 +77,18 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start `{title}`: is the program installed?"))?;
         let (stdout, stderr) = (Captured::of(child.stdout.take()), Captured::of(child.stderr.take()));
-        Ok(Self { title, child, stdout, stderr })
+        Ok(Self { title, child, stdout, stderr, tells_at_end: false })
     }
 
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Prints its output to standard error when it is dropped: a test shows it if it fails.
+    pub(crate) fn tell_at_end(&mut self) {
+        self.tells_at_end = true;
     }
 
     /// What it wrote to standard output until now.
@@ -145,6 +151,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self.tells_at_end {
+            let (stdout, stderr) = (self.stdout.read_to_end(), self.stderr.read_to_end());
+            eprintln!("output of `{}`:\n{stdout}{stderr}", self.title);
+        }
     }
 }
 

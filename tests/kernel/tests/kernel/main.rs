@@ -3,4 +3,14 @@
 //! Needs root. Shaping needs `fq` and the bottleneck needs `netem`, which the VM's kernels have. Run
 //! with one thread: the tests measure, and would measure each other.
 
+mod accounting;
+mod ceilings;
+mod coexistence;
+mod degraded;
+mod identity;
 mod lab;
+mod lifecycle;
+mod marking;
+mod objects;
+mod sharing;
+mod world;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, Summary, Web};
-use weir_lab::{Agent, Counters, Metrics, Pod};
+use weir_lab::{Agent, AgentOptions, Counters, Metrics, Pod};
 
 use super::enforce;
 use super::events::{Events, round};
@@ -37,7 +37,7 @@ pub(super) fn play(events: &Events) -> Result<()> {
     let unshaped = demo.together("unshaped", "call, web and seed, no Weir", true)?;
 
     events.step("start", "starting Weir on the node", 0);
-    let agent = stage.node.start_agent()?;
+    let agent = stage.node.start_agent(&AgentOptions::default())?;
     events.mark("Weir is ready");
     let accounting = Accounting::begin(&stage, &agent)?;
     let alone = demo.bulk_alone("alone", "the seed alone, under Weir")?;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use weir_lab::Capture;
 use weir_lab::traffic::CallOptions;
+use weir_lab::{AgentOptions, Capture};
 
 use super::events::{Events, round};
 use super::shaping::kernel;
@@ -62,7 +62,7 @@ pub(super) fn toggle(stage: &Stage, count: usize) -> Result<Times> {
 pub(super) fn play(events: &Events, count: usize) -> Result<()> {
     events.step("lab", "building the lab and starting the agent", 0);
     let stage = Stage::build(true)?;
-    let _agent = stage.node.start_agent()?;
+    let _agent = stage.node.start_agent(&AgentOptions::default())?;
     events.step("toggle", &format!("changing a label {count} times"), 0);
     let times = toggle(&stage, count)?;
     events.result("bench enforce", json!({"kernel": kernel()?, "enforce": times.figures()}));

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use weir_lab::traffic::{Sample, Summary};
-use weir_lab::{Agent, cpu_idle};
+use weir_lab::{Agent, AgentOptions, cpu_idle};
 
 use super::arms::Arm;
 use super::events::{Events, round};
@@ -67,7 +67,7 @@ pub(super) fn play(events: &Events, grid: &Grid) -> Result<()> {
     for &arm in &grid.arms {
         let stage = Stage::build(arm.labelled())?;
         arm.set_up(&stage)?;
-        let agent = if arm.has_agent() { Some(stage.node.start_agent()?) } else { None };
+        let agent = if arm.has_agent() { Some(stage.node.start_agent(&AgentOptions::default())?) } else { None };
         let streams: &[u8] = if arm == Arm::Idle { &[0] } else { &grid.streams };
         for &streams in streams {
             for &load in &grid.load {

@@ -35,6 +35,7 @@ impl Default for NodeOptions {
 pub struct Node {
     name: String,
     number: u8,
+    queues: u8,
     ns: Netns,
     dir: PathBuf,
     prefix: String,
@@ -49,13 +50,10 @@ impl Lab {
         let ns = self.netns(&name)?;
         ns.sysctl("net/ipv4/ip_forward", "1")?;
         ns.sysctl("net/ipv6/conf/all/forwarding", "1")?;
-        let queues = format!("numtxqueues {0} numrxqueues {0}", options.queues);
         let at = addresses::node(number);
-        self.plug_in(&ns, "eth0", &queues, at)?;
-
+        self.plug_in_node(&ns, number, options.queues)?;
         let mut lines = vec!["link add cni0 type bridge".to_owned(), "link set cni0 up".to_owned()];
         lines.extend(addresses::pod(number, GATEWAY).assign("cni0"));
-        lines.extend(addresses::lan(GATEWAY).as_default_gateway());
         ns.ip(&lines)?;
         if options.masquerade {
             masquerade(&ns)?;
@@ -72,7 +70,26 @@ impl Lab {
         nix::mount::mount(Some("bpf"), &bpffs, Some("bpf"), nix::mount::MsFlags::empty(), None::<&str>)
             .with_context(|| format!("cannot mount a bpffs at {}: root is needed", bpffs.display()))?;
         let next_pod = AtomicU8::new(FIRST_POD);
-        Ok(Node { name, number, ns, dir, prefix: self.prefix().to_owned(), objects, next_pod })
+        let queues = options.queues;
+        Ok(Node { name, number, queues, ns, dir, prefix: self.prefix().to_owned(), objects, next_pod })
+    }
+}
+
+impl Lab {
+    fn plug_in_node(&self, ns: &Netns, number: u8, queues: u8) -> Result<()> {
+        let queues = format!("numtxqueues {queues} numrxqueues {queues}");
+        self.plug_in(ns, "eth0", &queues, addresses::node(number))?;
+        ns.ip(&addresses::lan(GATEWAY).as_default_gateway())
+    }
+
+    /// Takes a node's NIC away, with its addresses and routes.
+    pub fn unplug(&self, node: &Node) -> Result<()> {
+        node.ns.ip(&["link del eth0"])
+    }
+
+    /// Gives a node a new NIC, like the one that was taken away.
+    pub fn plug_in_again(&self, node: &Node) -> Result<()> {
+        self.plug_in_node(&node.ns, node.number, node.queues)
     }
 }
 

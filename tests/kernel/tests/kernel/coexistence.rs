@@ -1,0 +1,78 @@
+//! Other people's programs and queues on the same interfaces.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use weir_lab::{AgentOptions, Netns, PodOptions};
+
+use crate::world::{BULK, World};
+
+/// Packets that the filters of an interface's hook have seen.
+fn filter_packets(ns: &Netns, interface: &str, hook: &str) -> Result<u64> {
+    let json = ns.run(&["tc", "-s", "-j", "filter", "show", "dev", interface, hook])?;
+    let filters: serde_json::Value = serde_json::from_str(&json)?;
+    let packets = filters
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|filter| filter.pointer("/options/actions/0/stats/packets")?.as_u64());
+    Ok(packets.sum())
+}
+
+#[test]
+fn filters_that_were_there_go_on_to_work() -> Result<()> {
+    let world = World::new()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let node = world.node.ns();
+    let counting = "matchall action gact ok";
+    let host_interface = seed.host_interface();
+    node.tc(&[
+        "qdisc add dev eth0 clsact".to_owned(),
+        format!("filter add dev eth0 egress {counting}"),
+        format!("qdisc add dev {host_interface} clsact"),
+        format!("filter add dev {host_interface} ingress {counting}"),
+        format!("filter add dev {host_interface} egress {counting}"),
+    ])?;
+    let agent = world.agent()?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    let hooks = [("eth0", "egress"), (host_interface, "ingress"), (host_interface, "egress")];
+    let count =
+        || hooks.iter().map(|(interface, hook)| filter_packets(node, interface, hook)).collect::<Result<Vec<_>>>();
+    let before = count()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let after = count()?;
+    for ((hook, before), after) in hooks.iter().zip(before).zip(after) {
+        ensure!(after >= before + 30, "{hook:?} saw {before} packets, then {after}");
+    }
+    drop(call);
+    agent.terminate()?;
+
+    let (bpffs, state) = (world.node.bpffs(), world.node.state_dir());
+    let arguments = ["cleanup", "--bpffs", &bpffs.to_string_lossy(), "--state-dir", &state.to_string_lossy()];
+    world.node.weir(&arguments)?.wait_ok(Duration::from_secs(10))?;
+    for (interface, hook) in hooks {
+        let filters = node.run(&["tc", "filter", "show", "dev", interface, hook])?;
+        ensure!(filters.contains("matchall"), "cleanup took the filter of {interface} {hook} away: {filters}");
+        ensure!(!filters.contains("bpf"), "cleanup left a program on {interface} {hook}: {filters}");
+    }
+    Ok(())
+}
+
+#[test]
+fn another_shaper_on_the_uplink_is_refused_by_name() -> Result<()> {
+    let world = World::new()?;
+    let node = world.node.ns();
+    node.tc(&["qdisc replace dev eth0 root handle 1: htb default 0"])?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.node.spawn_agent(&AgentOptions { tell_log: true, ..AgentOptions::default() })?;
+    let call = world.call(&seed)?;
+    let started = std::time::Instant::now();
+    while !agent.log().contains("htb") {
+        ensure!(started.elapsed() < Duration::from_secs(10), "the agent does not name the other shaper");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(call);
+    ensure!(node.qdiscs("eth0")?[0].kind == "htb", "the other shaper was removed");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The agent's life: stopped, killed, restarted, doubled, cleaned up; and interfaces that go away.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use weir_lab::{Agent, AgentOptions, NodeOptions, PodOptions};
+
+use crate::world::{BULK, LE, SOON, World};
+
+fn without_a_gap(stop: impl Fn(Agent) -> Result<()>) -> Result<()> {
+    let world = World::new()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.agent()?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    let capture = world.watch(&seed)?;
+    stop(agent)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let _agent = world.agent()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let (packets, samples) = (capture.drain(), call.finish()?);
+    ensure!(packets.len() > 80 && packets.iter().all(|packet| packet.dscp == LE), "shaping had a gap");
+    let lost = samples.iter().filter(|sample| sample.delay.is_none()).count();
+    ensure!(lost == 0, "{lost} packets were lost");
+    Ok(())
+}
+
+#[test]
+fn a_killed_agent_leaves_shaping_in_force() -> Result<()> {
+    without_a_gap(|agent| agent.kill().map(|_| ()))
+}
+
+#[test]
+fn a_terminated_agent_leaves_shaping_in_force() -> Result<()> {
+    without_a_gap(|agent| {
+        let finished = agent.terminate()?;
+        ensure!(finished.code == Some(0), "it ended with {:?}\n{}", finished.code, finished.stderr);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_second_agent_refuses_to_start() -> Result<()> {
+    let world = World::new()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let first = world.agent()?;
+    let second = world.node.spawn_agent(&AgentOptions::default())?;
+    let other = second.wait()?;
+    ensure!(other.code.is_some_and(|code| code != 0), "the second agent ended with {:?}", other.code);
+    ensure!(other.stderr.contains("another") || other.stderr.contains("already"), "it only says: {}", other.stderr);
+    first.get("/readyz")?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    drop(call);
+    Ok(())
+}
+
+#[test]
+fn cleanup_takes_everything_out_and_restores_the_qdisc() -> Result<()> {
+    let world = World::new()?;
+    let node = world.node.ns();
+    node.tc(&["qdisc replace dev eth0 root handle 77: pfifo limit 321"])?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.agent()?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    ensure!(node.qdiscs("eth0")?[0].kind == "fq", "the agent has put no fq there");
+    agent.terminate()?;
+
+    let (bpffs, state) = (world.node.bpffs(), world.node.state_dir());
+    let arguments = ["cleanup", "--bpffs", &bpffs.to_string_lossy(), "--state-dir", &state.to_string_lossy()];
+    let report = world.node.weir(&arguments)?.wait_ok(2 * SOON)?;
+    ensure!(report.contains("qdisc"), "{report}");
+    world.wait_marked(&seed, false)?;
+    drop(call);
+    let description = node.run(&["tc", "qdisc", "show", "dev", "eth0"])?;
+    ensure!(description.contains("pfifo 77:") && description.contains("limit 321p"), "{description}");
+    let pins: Vec<_> = std::fs::read_dir(&bpffs)?.flatten().map(|entry| entry.file_name()).collect();
+    ensure!(pins.is_empty(), "pins are left: {pins:?}");
+    let again = world.node.weir(&arguments)?.wait_ok(2 * SOON)?;
+    ensure!(again.to_lowercase().contains("nothing"), "{again}");
+    Ok(())
+}
+
+#[test]
+fn every_queue_of_a_multi_queue_device_gets_fq() -> Result<()> {
+    let world = World::with(None, NodeOptions { queues: 4, ..NodeOptions::default() })?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let _agent = world.agent()?;
+    let qdiscs = world.node.ns().qdiscs("eth0")?;
+    let kinds: Vec<&str> = qdiscs.iter().map(|qdisc| qdisc.kind.as_str()).filter(|kind| *kind != "clsact").collect();
+    ensure!(kinds == ["mq", "fq", "fq", "fq", "fq"], "{kinds:?}");
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    drop(call);
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_goes_and_comes_back_is_followed() -> Result<()> {
+    let world = World::new()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.agent()?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    world.lab.unplug(&world.node)?;
+    std::thread::sleep(Duration::from_millis(500));
+    agent.get("/healthz")?;
+    world.lab.plug_in_again(&world.node)?;
+    world.wait_marked(&seed, true)?;
+    ensure!(world.node.ns().qdiscs("eth0")?.iter().any(|qdisc| qdisc.kind == "fq"), "no fq on the new interface");
+    drop(call);
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What most tests start from: a node with an agent, a tier, and an internet that answers.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use weir_lab::traffic::{Call, CallOptions, Echo};
+use weir_lab::{
+    Agent, AgentOptions, Bottleneck, Capture, Counters, Lab, LabOptions, Node, NodeOptions, Pod, PodOptions, Seen,
+};
+
+/// The tier of the tests, and the value of its label.
+pub(crate) const TIER: &str = "bulk";
+/// The labels of a pod in the tier.
+pub(crate) const BULK: &[(&str, &str)] = &[("traffic-tier", TIER)];
+/// The DSCP that tiers with `dscp: LE` set (RFC 8622).
+pub(crate) const LE: u8 = 1;
+/// How long a change may take until a test calls it lost. How fast it is, is measured elsewhere.
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+const ECHO_PORT: u16 = 7000;
+
+/// A node behind a fast link, and an internet host that echoes UDP.
+pub(crate) struct World {
+    pub(crate) node: Node,
+    _echo: [Echo; 2],
+    pub(crate) lab: Lab,
+}
+
+impl World {
+    /// A world without a bottleneck: only Weir limits.
+    pub(crate) fn new() -> Result<Self> {
+        Self::with(None, NodeOptions::default())
+    }
+
+    /// A world behind the default bottleneck of 20 Mbit/s.
+    pub(crate) fn behind_a_bottleneck() -> Result<Self> {
+        Self::with(Some(Bottleneck::default()), NodeOptions::default())
+    }
+
+    /// Any other. The uplink is one of 20 Mbit/s without headroom, its tier is marked LE.
+    pub(crate) fn with(bottleneck: Option<Bottleneck>, node: NodeOptions) -> Result<Self> {
+        let lab = Lab::new(LabOptions { bottleneck })?;
+        let node = lab.node(1, node)?;
+        let internet = lab.internet();
+        let echo = [
+            Echo::start(internet.ns(), internet.at(ECHO_PORT))?,
+            Echo::start(internet.ns(), internet.at_v6(ECHO_PORT))?,
+        ];
+        let world = Self { node, _echo: echo, lab };
+        world.node.objects().apply_node(&world.node)?;
+        world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "0%"}))?;
+        world.tier(&json!({"dscp": "LE"}))?;
+        Ok(world)
+    }
+
+    /// Writes the tier.
+    pub(crate) fn tier(&self, spec: &Value) -> Result<()> {
+        self.node.objects().apply_tier(TIER, spec)
+    }
+
+    /// Starts a pod with an object of these labels.
+    pub(crate) fn pod(&self, name: &str, options: PodOptions, labels: &[(&str, &str)]) -> Result<Pod> {
+        let pod = self.node.pod(name, options)?;
+        self.node.objects().apply_pod(&pod, labels)?;
+        Ok(pod)
+    }
+
+    /// Starts the agent and waits until it is ready. A failing test shows its log.
+    pub(crate) fn agent(&self) -> Result<Agent<'_>> {
+        self.node.start_agent(&AgentOptions { tell_log: true, ..AgentOptions::default() })
+    }
+
+    /// A call from a pod over IPv4, 50 packets a second.
+    pub(crate) fn call(&self, pod: &Pod) -> Result<Call> {
+        Call::start(pod.ns(), self.lab.internet().at(ECHO_PORT), CallOptions::default())
+    }
+
+    /// A call over IPv6.
+    pub(crate) fn call_v6(&self, pod: &Pod) -> Result<Call> {
+        Call::start(pod.ns(), self.lab.internet().at_v6(ECHO_PORT), CallOptions::default())
+    }
+
+    /// Watches what a pod sends as it reaches the internet host.
+    pub(crate) fn watch(&self, pod: &Pod) -> Result<Capture> {
+        let sources = pod.addresses();
+        Capture::start(self.lab.internet().ns(), move |packet| sources.contains(&packet.source))
+    }
+
+    /// What leaves the node for `time`, in Mbit/s on the wire.
+    pub(crate) fn rate(&self, time: Duration) -> Result<f64> {
+        let sent = || Counters::read(self.node.ns(), "eth0");
+        let (start, before) = (Instant::now(), sent()?);
+        std::thread::sleep(time);
+        let (after, time) = (sent()?, start.elapsed());
+        Ok(mbit(after.tx_bytes - before.tx_bytes, time))
+    }
+
+    /// Waits until packets of this pod carry the tier's mark, or no longer do. Needs traffic.
+    pub(crate) fn wait_marked(&self, pod: &Pod, marked: bool) -> Result<()> {
+        let seen = self.watch(pod)?;
+        let wanted = |packet: &Seen| (packet.dscp == LE) == marked;
+        seen.wait_for(SOON, wanted).with_context(|| format!("{}: expected packets with mark: {marked}", pod.name()))?;
+        Ok(())
+    }
+}
+
+/// Bytes in a time as Mbit/s.
+pub(crate) fn mbit(bytes: u64, time: Duration) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // bytes of some seconds
+    let bits = bytes as f64 * 8.0;
+    bits / time.as_secs_f64() / 1e6
+}
+
+/// Fails unless `actual` lies within these multiples of `expected`.
+pub(crate) fn ensure_ratio(what: &str, actual: f64, expected: f64, range: std::ops::RangeInclusive<f64>) -> Result<()> {
+    let ratio = actual / expected;
+    ensure!(range.contains(&ratio), "{what}: {actual:.2}, which is {ratio:.3} of {expected:.2} (allowed: {range:?})");
+    Ok(())
+}
+
+/// Tries until it succeeds or [`SOON`] is over; then the last error counts.
+pub(crate) fn eventually<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}

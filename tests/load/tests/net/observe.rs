@@ -1,0 +1,177 @@
+//! What is observed equals what was built.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use weir::net::Netlink;
+use weir_core::host::{Host, Link};
+
+use crate::namespace::Namespace;
+
+fn observe(node: &Namespace) -> Result<Host> {
+    node.block_on(|| async { Ok(Netlink::open()?.observe().await?) })
+}
+
+fn link<'a>(host: &'a Host, name: &str) -> Result<(u32, &'a Link)> {
+    let found = host.links.iter().find(|(_, link)| link.name == name);
+    found.map(|(ifindex, link)| (*ifindex, link)).with_context(|| format!("no link {name} in {host:#?}"))
+}
+
+fn addresses(list: &[&str]) -> BTreeSet<IpAddr> {
+    list.iter().map(|address| address.parse().expect("an address")).collect()
+}
+
+/// A veth `name` from the node into `pod`'s `inner`, with addresses inside.
+fn veth(node: &Namespace, name: &str, pod: &Namespace, inner: &str, inside: &[&str]) -> Result<()> {
+    node.ip(&format!("link add {name} up type veth peer name {inner} netns {}", pod.name()))?;
+    let mut lines = format!("link set {inner} up\n");
+    for address in inside {
+        writeln!(lines, "addr add {address} dev {inner} nodad")?;
+    }
+    pod.ip(&lines.replace(" nodad", if inside.iter().any(|a| a.contains(':')) { " nodad" } else { "" }))
+}
+
+#[test]
+fn addresses_behind_each_veth() -> Result<()> {
+    let (node, one, two) = (Namespace::new()?, Namespace::new()?, Namespace::new()?);
+    node.ip("link add cni0 up type bridge")?;
+    veth(&node, "one0", &one, "eth0", &["10.1.0.1/32", "2001:db8:1::1/128"])?;
+    // Two ways into one pod, the second through a bridge: each has its own addresses.
+    veth(&node, "two0", &two, "eth0", &["10.1.0.2/32"])?;
+    veth(&node, "two1", &two, "net1", &["10.2.0.2/24", "10.2.0.3/24"])?;
+    node.ip("link set two1 master cni0\nlink add pair0 type veth peer name pair1\naddr add 10.9.9.9/32 dev pair1")?;
+    two.ip("addr add 10.99.0.1/32 dev lo\nlink add inner0 up type bridge\naddr add 172.17.0.1/16 dev inner0")?;
+
+    let host = observe(&node)?;
+    assert_eq!(link(&host, "one0")?.1.inside, addresses(&["10.1.0.1", "2001:db8:1::1"]));
+    assert_eq!(link(&host, "two0")?.1.inside, addresses(&["10.1.0.2"]));
+    assert_eq!(link(&host, "two1")?.1.inside, addresses(&["10.2.0.2", "10.2.0.3"]));
+    let (bridge, cni0) = link(&host, "cni0")?;
+    assert_eq!((cni0.kind.as_deref(), link(&host, "two1")?.1.master), (Some("bridge"), Some(bridge)));
+    let (pair0, pair1) = (link(&host, "pair0")?, link(&host, "pair1")?);
+    assert_eq!((pair0.1.lower, pair0.1.inside.len(), pair0.1.up), (Some(pair1.0), 0, false));
+    assert_eq!(link(&host, "one0")?.1.lower, None, "its other end is elsewhere");
+    let lo = link(&host, "lo")?.1;
+    assert_eq!((lo.ethernet, lo.up, lo.kind.as_deref()), (false, true, None));
+    Ok(())
+}
+
+#[test]
+fn devices_and_default_routes() -> Result<()> {
+    let node = Namespace::new()?;
+    node.ip("link add nic0 up numtxqueues 4 numrxqueues 4 type veth peer name wire0\n\
+             link set wire0 up\n\
+             link add nic1 up type veth peer name wire1\n\
+             link set wire1 up\n\
+             link add link nic0 name nic0.7 up type vlan id 7\n\
+             link add link nic1 name mac0 up type macvlan mode bridge\n\
+             addr add 192.0.2.1/24 dev nic0\n\
+             addr add 198.51.100.1/24 dev nic1\n\
+             addr add 203.0.113.1/24 dev nic0.7\n\
+             addr add 2001:db8::1/64 dev mac0 nodad\n\
+             route add default via 192.0.2.9 dev nic0 metric 200\n\
+             route add default via 203.0.113.9 dev nic0.7 metric 100\n\
+             route add default metric 300 nexthop via 198.51.100.9 dev nic1 nexthop via 192.0.2.8 dev nic0\n\
+             route add default via 198.51.100.8 dev nic1 table 77\n\
+             route add 10.0.0.0/8 via 198.51.100.8 dev nic1\n\
+             route add default via 2001:db8::9 dev mac0\n\
+             route add unreachable default metric 5000")?;
+    let host = observe(&node)?;
+    let index = |name| Ok::<_, anyhow::Error>(link(&host, name)?.0);
+    assert_eq!(host.default_routes, [index("nic0.7")?, index("nic0")?, index("nic1")?, index("mac0")?]);
+    let vlan = link(&host, "nic0.7")?.1;
+    assert_eq!((vlan.kind.as_deref(), vlan.lower), (Some("vlan"), Some(index("nic0")?)));
+    let macvlan = link(&host, "mac0")?.1;
+    assert_eq!((macvlan.kind.as_deref(), macvlan.lower), (Some("macvlan"), Some(index("nic1")?)));
+    assert_eq!(link(&host, "nic0")?.1.tx_queues, 4);
+    Ok(())
+}
+
+#[test]
+fn a_node_without_routes_or_pods_is_no_error() -> Result<()> {
+    let host = observe(&Namespace::new()?)?;
+    assert_eq!((host.default_routes.len(), host.links.len()), (0, 1));
+    Ok(())
+}
+
+/// Pods that come and go while the node is observed neither disturb nor hide one that stays.
+#[test]
+fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
+    let (node, stable) = (Namespace::new()?, Namespace::new()?);
+    veth(&node, "stable0", &stable, "eth0", &["10.1.0.1/32"])?;
+    let done = AtomicBool::new(false);
+    let rounds = thread::scope(|scope| {
+        let churn = scope.spawn(|| {
+            let mut rounds = 0;
+            while !done.load(Ordering::Relaxed) {
+                let pod = Namespace::new()?;
+                veth(&node, "brief0", &pod, "eth0", &["10.1.0.2/32"])?;
+                drop(pod);
+                // A deleted namespace takes its veths along a little later.
+                let _ = node.ip("link del brief0");
+                rounds += 1;
+            }
+            Ok::<_, anyhow::Error>(rounds)
+        });
+        let observed = node.block_on(|| async {
+            let netlink = Netlink::open()?;
+            let end = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < end {
+                let host = netlink.observe().await?;
+                assert_eq!(link(&host, "stable0")?.1.inside, addresses(&["10.1.0.1"]));
+            }
+            Ok(())
+        });
+        done.store(true, Ordering::Relaxed);
+        let rounds = churn.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        observed.and(rounds)
+    })?;
+    assert!(rounds > 3, "only {rounds} pods came and went: the test proves nothing");
+    Ok(())
+}
+
+/// 250 pods are all found, in a time that grows no faster than their number.
+#[test]
+fn a_full_node() -> Result<()> {
+    const FEW: usize = 50;
+    const MANY: usize = 250;
+    let node = Namespace::new()?;
+    let mut pods = Vec::new();
+    let mut grow = |to: usize| -> Result<Duration> {
+        for number in pods.len()..to {
+            let pod = Namespace::new()?;
+            veth(
+                &node,
+                &format!("pod{number}"),
+                &pod,
+                "eth0",
+                &[&format!("10.1.{}.{}/32", number / 200, number % 200)],
+            )?;
+            pods.push(pod);
+        }
+        node.block_on(|| async {
+            let netlink = Netlink::open()?;
+            let mut times = Vec::new();
+            for _ in 0..21 {
+                let start = Instant::now();
+                let host = netlink.observe().await?;
+                times.push(start.elapsed());
+                assert_eq!(host.links.values().filter(|link| link.inside.len() == 1).count(), to);
+            }
+            times.sort();
+            Ok(times[times.len() / 2])
+        })
+    };
+    let (few, many) = (grow(FEW)?, grow(MANY)?);
+    println!("observe: {FEW} pods {few:?}, {MANY} pods {many:?} (medians of 21)");
+    let (pods_ratio, time_ratio) = (MANY as f64 / FEW as f64, many.as_secs_f64() / few.as_secs_f64());
+    assert!(time_ratio < 2.0 * pods_ratio, "{pods_ratio} times the pods take {time_ratio:.1} times as long");
+    Ok(())
+}
