@@ -4,3 +4,4 @@
 pub mod admin;
 pub mod convert;
 pub mod objects;
+pub mod yaml;

@@ -1,0 +1,56 @@
+//! An object of any kind that Weir reads.
+
+use weir_core::model::{Labels, Location, ObjectRef, Pod, PodKey, Tier, Uplink, World};
+
+/// An object of any kind that Weir reads, valid in itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// An uplink.
+    Uplink(String, Uplink),
+    /// A traffic tier.
+    Tier(String, Tier),
+    /// A pod.
+    Pod(PodKey, Box<Pod>),
+    /// A namespace and its labels.
+    Namespace(String, Labels),
+    /// A node and its labels.
+    Node(String, Labels),
+}
+
+impl Object {
+    /// Which object it is.
+    #[must_use]
+    pub fn id(&self) -> ObjectRef {
+        let (kind, name) = match self {
+            Self::Uplink(name, _) => ("Uplink", name.clone()),
+            Self::Tier(name, _) => ("TrafficTier", name.clone()),
+            Self::Pod(key, _) => ("Pod", key.to_string()),
+            Self::Namespace(name, _) => ("Namespace", name.clone()),
+            Self::Node(name, _) => ("Node", name.clone()),
+        };
+        ObjectRef { kind: kind.to_owned(), name }
+    }
+
+    /// The same object, standing at `place`.
+    #[must_use]
+    pub fn located(mut self, place: Location) -> Self {
+        match &mut self {
+            Self::Uplink(_, uplink) => uplink.location = Some(place),
+            Self::Tier(_, tier) => tier.location = Some(place),
+            Self::Pod(_, pod) => pod.location = Some(place),
+            Self::Namespace(..) | Self::Node(..) => {}
+        }
+        self
+    }
+
+    /// Puts it into a world, in the place of an earlier version.
+    pub fn put_into(self, world: &mut World) {
+        match self {
+            Self::Uplink(name, uplink) => drop(world.uplinks.insert(name, uplink)),
+            Self::Tier(name, tier) => drop(world.tiers.insert(name, tier)),
+            Self::Pod(key, pod) => drop(world.pods.insert(key, *pod)),
+            Self::Namespace(name, labels) => drop(world.namespaces.insert(name, labels)),
+            Self::Node(name, labels) => drop(world.nodes.insert(name, labels)),
+        }
+    }
+}
