@@ -6,5 +6,6 @@
 pub mod build;
 pub mod paths;
 pub mod process;
+pub mod test;
 pub mod tools;
 pub mod vm;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{build, tools, vm};
+use xtask::{build, test, tools, vm};
 
 /// Builds, boots, tests and measures Weir.
 #[derive(Parser)]
@@ -18,6 +18,8 @@ struct Cli {
 enum Task {
     /// Build the kernel programs and the host binaries `weir` and `weir-lab`.
     Build(build::Args),
+    /// Run the ladder of tests: unit, fuzz, load, kernel.
+    Test(test::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
     Tools(tools::Args),
     /// Run a command in a virtual machine with Weir and its tools inside.
@@ -27,6 +29,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Build(args) => build::main(&args),
+        Task::Test(args) => test::main(&args),
         Task::Tools(args) => tools::main(&args),
         Task::Vm(args) => vm::main(&args),
     };

@@ -35,10 +35,10 @@ pub fn host_binaries(profile: Profile) -> Result<Vec<Artifact>> {
     executables(&mut cargo)
 }
 
-/// Builds the test binaries of a package without running them.
+/// Builds the integration test programs of a package without running them.
 pub fn test_binaries(package: &str) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("test");
-    cargo.args(["--no-run", "--package", package]);
+    cargo.args(["--no-run", "--package", package, "--test", "*"]);
     executables(&mut cargo)
 }
 
