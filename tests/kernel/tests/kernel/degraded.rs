@@ -9,7 +9,7 @@ use serde_json::json;
 use weir_lab::PodOptions;
 use weir_lab::traffic::{Iperf, IperfOptions};
 
-use crate::world::{BULK, World, ensure_ratio};
+use crate::world::{BULK, World, ensure_ratio, eventually};
 
 const AUTOLOAD: &str = "/proc/sys/kernel/modprobe";
 const MODULE: &str = "sch_fq";
@@ -27,8 +27,12 @@ impl WithoutFq {
         std::fs::write(AUTOLOAD, "/nonexistent").context(AUTOLOAD)?;
         let without = Self { autoload, was_loaded };
         if was_loaded {
-            let removed = Command::new("rmmod").arg(MODULE).output().context("rmmod")?;
-            ensure!(removed.status.success(), "rmmod: {}", String::from_utf8_lossy(&removed.stderr));
+            // Namespaces of earlier tests hold it until the kernel has taken them apart.
+            eventually(|| {
+                let removed = Command::new("rmmod").arg(MODULE).output().context("rmmod")?;
+                ensure!(removed.status.success(), "rmmod: {}", String::from_utf8_lossy(&removed.stderr));
+                Ok(())
+            })?;
         }
         Ok(without)
     }

@@ -38,7 +38,7 @@ pub(super) fn play(events: &Events) -> Result<()> {
 
     events.step("start", "starting Weir on the node", 0);
     let agent = stage.node.start_agent(&AgentOptions::default())?;
-    events.mark("Weir is ready");
+    events.mark_shaped("Weir is ready", true);
     let accounting = Accounting::begin(&stage, &agent)?;
     let alone = demo.bulk_alone("alone", "the seed alone, under Weir")?;
     let weir = demo.together("weir", "call, web and seed, under Weir", true)?;
@@ -137,10 +137,10 @@ impl Demo<'_> {
         let seed = self.stage.start_seed(STREAMS, length, 0)?;
         self.play(&call, &web, SETTLE)?;
         self.stage.label_seed(false)?;
-        self.events.mark("label removed");
+        self.events.mark_shaped("label removed", false);
         self.play(&call, &web, WITHOUT_LABEL)?;
         self.stage.label_seed(true)?;
-        self.events.mark("label put back");
+        self.events.mark_shaped("label put back", true);
         self.play(&call, &web, WITHOUT_LABEL)?;
         seed.finish()?;
         Ok(())

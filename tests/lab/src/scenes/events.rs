@@ -3,7 +3,7 @@
 //! | event | fields beside `t`, the seconds since the scene began |
 //! |---|---|
 //! | `step` | `name`, `title`, `seconds`: what begins now, and how long it takes |
-//! | `mark` | `what`: something changed at this moment |
+//! | `mark` | `what`: something changed at this moment; `shaped`: whether Weir shapes the seed from now on, if that changed |
 //! | `sample` | `rates_mbit` (sent per pod), `call_ms`, `web_ms` (slowest that began then; null: none) |
 //! | `cell` | one row of a benchmark |
 //! | `result` | `scene`, and its figures |
@@ -44,6 +44,12 @@ impl Events {
     pub(super) fn mark(&self, what: &str) {
         eprintln!("[{:5.1} s]   · {what}", self.now());
         self.emit("mark", json!({"what": what}));
+    }
+
+    /// Says that Weir shapes the seed from this moment on, or no longer does.
+    pub(super) fn mark_shaped(&self, what: &str, shaped: bool) {
+        eprintln!("[{:5.1} s]   · {what}", self.now());
+        self.emit("mark", json!({"what": what, "shaped": shaped}));
     }
 
     /// Any other event.

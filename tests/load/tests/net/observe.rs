@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use weir::net::Netlink;
 use weir_core::host::{Host, Link};
 
@@ -125,7 +125,8 @@ fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
             let end = Instant::now() + Duration::from_secs(3);
             while Instant::now() < end {
                 let host = netlink.observe().await?;
-                assert_eq!(link(&host, "stable0")?.1.inside, addresses(&["10.1.0.1"]));
+                let stable = link(&host, "stable0")?.1;
+                ensure!(stable.inside == addresses(&["10.1.0.1"]), "{host:#?}");
             }
             Ok(())
         });
@@ -140,12 +141,12 @@ fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
 /// 250 pods are all found, in a time that grows no faster than their number.
 #[test]
 fn a_full_node() -> Result<()> {
-    const FEW: usize = 50;
-    const MANY: usize = 250;
+    const FEW: u16 = 50;
+    const MANY: u16 = 250;
     let node = Namespace::new()?;
     let mut pods = Vec::new();
-    let mut grow = |to: usize| -> Result<Duration> {
-        for number in pods.len()..to {
+    let mut grow = |to: u16| -> Result<Duration> {
+        for number in u16::try_from(pods.len())?..to {
             let pod = Namespace::new()?;
             veth(
                 &node,
@@ -163,7 +164,7 @@ fn a_full_node() -> Result<()> {
                 let start = Instant::now();
                 let host = netlink.observe().await?;
                 times.push(start.elapsed());
-                assert_eq!(host.links.values().filter(|link| link.inside.len() == 1).count(), to);
+                assert_eq!(host.links.values().filter(|link| link.inside.len() == 1).count(), usize::from(to));
             }
             times.sort();
             Ok(times[times.len() / 2])
@@ -171,7 +172,7 @@ fn a_full_node() -> Result<()> {
     };
     let (few, many) = (grow(FEW)?, grow(MANY)?);
     println!("observe: {FEW} pods {few:?}, {MANY} pods {many:?} (medians of 21)");
-    let (pods_ratio, time_ratio) = (MANY as f64 / FEW as f64, many.as_secs_f64() / few.as_secs_f64());
+    let (pods_ratio, time_ratio) = (f64::from(MANY) / f64::from(FEW), many.as_secs_f64() / few.as_secs_f64());
     assert!(time_ratio < 2.0 * pods_ratio, "{pods_ratio} times the pods take {time_ratio:.1} times as long");
     Ok(())
 }
