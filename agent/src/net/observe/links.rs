@@ -82,15 +82,14 @@ fn parse(payload: &[u8]) -> std::result::Result<(u32, Seen), DecodeError> {
             _ => {}
         }
     }
-    let below = below.filter(|below| *below != 0 && *below != ifindex);
     let peer = match (nsid, below) {
-        // -1: the kernel could not give the namespace an id (NETNSA_NSID_NOT_ASSIGNED).
+        // The index there may be the same as here. -1: the kernel could not give the namespace an id (NETNSA_NSID_NOT_ASSIGNED).
         (Some(nsid), Some(ifindex)) if nsid >= 0 && link.kind.as_deref() == Some("veth") => {
             Some(Peer { nsid, ifindex })
         }
         _ => None,
     };
-    link.lower = below.filter(|_| nsid.is_none());
+    link.lower = below.filter(|below| nsid.is_none() && *below != ifindex && *below != 0);
     Ok((ifindex, Seen { link, peer }))
 }
 
@@ -132,6 +131,12 @@ mod tests {
         assert_eq!((ifindex, seen.link.name.as_str(), seen.link.up, seen.link.ethernet), (9, "x0", true, true));
         assert_eq!(seen.peer, Some(Peer { nsid: 5, ifindex: 2 }));
         assert_eq!(seen.link.lower, None);
+    }
+
+    #[test]
+    fn both_ends_of_a_veth_may_have_the_same_index() {
+        let (ifindex, seen) = link("veth", &[number(ifla::LINK, 9), number(ifla::LINK_NETNSID, 5)]);
+        assert_eq!(seen.peer, Some(Peer { nsid: 5, ifindex }));
     }
 
     #[test]

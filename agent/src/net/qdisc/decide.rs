@@ -1,9 +1,8 @@
 //! What to do about the root qdisc of an interface.
 
-use netlink_packet_core::{NlasIterator, parse_u32};
-
 use super::{
     install::{FQ_FLOW_LIMIT_PACKETS, FQ_LIMIT_PACKETS, TCA_FQ_FLOW_PLIMIT, TCA_FQ_PLIMIT},
+    message::option,
     tree::{Qdisc, RootQdisc},
 };
 
@@ -47,15 +46,9 @@ pub fn decide(current: Option<&RootQdisc>, tx_queues: u32, take_over: bool) -> D
 /// Whether this is `fq` with Weir's limits.
 pub(super) fn is_wanted_fq(qdisc: &Qdisc) -> bool {
     let options = qdisc.options.as_deref().unwrap_or_default();
-    let value = |kind| {
-        NlasIterator::new(options)
-            .flatten()
-            .find(|option| option.kind() == kind)
-            .and_then(|option| parse_u32(option.value()).ok())
-    };
     qdisc.kind == "fq"
-        && value(TCA_FQ_PLIMIT) == Some(FQ_LIMIT_PACKETS)
-        && value(TCA_FQ_FLOW_PLIMIT) == Some(FQ_FLOW_LIMIT_PACKETS)
+        && option(options, TCA_FQ_PLIMIT) == Some(FQ_LIMIT_PACKETS)
+        && option(options, TCA_FQ_FLOW_PLIMIT) == Some(FQ_FLOW_LIMIT_PACKETS)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Puts `fq` on a device.
 
-use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use nix::errno::Errno;
 
 use super::{
@@ -88,7 +88,7 @@ pub(super) fn put_root(channel: &mut Channel, ifindex: u32, qdisc: &Qdisc) -> Re
 /// Asks for an `fq` on the loopback device with an option that no version accepts: the kernel looks the kind up, loads
 /// its module if there is one, and only then refuses the option (`qdisc_create`, `net/sched/sch_api.c`).
 fn has_fq(channel: &mut Channel) -> Result<bool> {
-    let impossible = encode(&[DefaultNla::new(TCA_FQ_BUCKETS_LOG, u32::MAX.to_ne_bytes().to_vec())]);
+    let impossible = message::encode(&[DefaultNla::new(TCA_FQ_BUCKETS_LOG, u32::MAX.to_ne_bytes().to_vec())]);
     let probe = Qdisc { kind: "fq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options: Some(impossible) };
     let action = "look for the fq qdisc";
     match channel.change(action, NLM_F_CREATE | NLM_F_REPLACE, message::new_qdisc(LOOPBACK, &probe)) {
@@ -100,14 +100,8 @@ fn has_fq(channel: &mut Channel) -> Result<bool> {
 }
 
 pub(super) fn fq_options(limit: u32, flow_limit: u32) -> Vec<u8> {
-    encode(&[
+    message::encode(&[
         DefaultNla::new(TCA_FQ_PLIMIT, limit.to_ne_bytes().to_vec()),
         DefaultNla::new(TCA_FQ_FLOW_PLIMIT, flow_limit.to_ne_bytes().to_vec()),
     ])
-}
-
-fn encode(options: &[DefaultNla]) -> Vec<u8> {
-    let mut bytes = vec![0; options.buffer_len()];
-    options.emit(&mut bytes);
-    bytes
 }

@@ -1,6 +1,6 @@
 //! Traffic control messages: what is read from them, and how they are written.
 
-use netlink_packet_core::{DecodeError, DefaultNla, ErrorContext, NlasIterator, parse_string};
+use netlink_packet_core::{DecodeError, DefaultNla, Emitable, ErrorContext, NlasIterator, parse_string, parse_u32};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcHandle, TcHeader, TcMessage},
@@ -12,6 +12,8 @@ use super::tree::{Handle, Qdisc};
 const HEADER_BYTES: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+/// `struct tc_htb_glob` among htb's options; it begins with the version, a u32 (`linux/pkt_sched.h`).
+const TCA_HTB_INIT: u16 = 2;
 
 /// A qdisc or class of some interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +76,46 @@ fn address(ifindex: u32, handle: Handle, parent: Handle) -> TcMessage {
 fn with_options(ifindex: u32, qdisc: &Qdisc) -> TcMessage {
     let mut message = address(ifindex, qdisc.handle, qdisc.parent);
     message.attributes.push(TcAttribute::Kind(qdisc.kind.clone()));
-    let options = qdisc.options.clone().map(|options| TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options)));
-    message.attributes.extend(options);
+    let options = qdisc.options.as_ref().map(|options| accepted(&qdisc.kind, options));
+    message.attributes.extend(options.map(|options| TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options))));
     message
+}
+
+/// Options as the kernel takes them, from options as it reports them. They are the same, but for htb: it reports its
+/// version as major and minor (`htb_dump`) and takes the major one alone (`htb_init`, `net/sched/sch_htb.c`).
+fn accepted(kind: &str, options: &[u8]) -> Vec<u8> {
+    if kind != "htb" {
+        return options.to_vec();
+    }
+    let attributes: Vec<DefaultNla> = NlasIterator::new(options)
+        .flatten()
+        .map(|attribute| {
+            let mut value = attribute.value().to_vec();
+            if let (TCA_HTB_INIT, Some(version)) = (attribute.kind(), value.first_chunk_mut::<4>()) {
+                let reported = u32::from_ne_bytes(*version);
+                *version = (if reported > 0xffff { reported >> 16 } else { reported }).to_ne_bytes();
+            }
+            DefaultNla::new(attribute.kind(), value)
+        })
+        .collect();
+    encode(&attributes)
+}
+
+/// Attributes one after the other, as they stand inside `TCA_OPTIONS`.
+pub(super) fn encode(attributes: &[DefaultNla]) -> Vec<u8> {
+    let mut bytes = vec![0; attributes.buffer_len()];
+    attributes.emit(&mut bytes);
+    bytes
+}
+
+/// The value of a u32 option.
+pub(super) fn option(options: &[u8], kind: u16) -> Option<u32> {
+    let option = NlasIterator::new(options).flatten().find(|option| option.kind() == kind)?;
+    parse_u32(option.value()).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_core::Emitable;
-
     use super::*;
 
     #[test]
@@ -97,6 +130,15 @@ mod tests {
         let mut bytes = vec![0; written.buffer_len()];
         written.emit(&mut bytes);
         assert_eq!(parse(&bytes).expect("well-formed"), Some(Found { ifindex: 7, qdisc }));
+    }
+
+    #[test]
+    fn htb_takes_the_major_version_only() {
+        let init = |version: u32| DefaultNla::new(TCA_HTB_INIT, [version.to_ne_bytes(), [10, 0, 0, 0]].concat());
+        let queue_length = DefaultNla::new(5, vec![232, 3, 0, 0]);
+        let reported = encode(&[init(0x0003_0011), queue_length.clone()]);
+        assert_eq!(accepted("htb", &reported), encode(&[init(3), queue_length]));
+        assert_eq!(accepted("hfsc", &reported), reported);
     }
 
     #[test]

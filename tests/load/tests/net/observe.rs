@@ -70,14 +70,14 @@ fn devices_and_default_routes() -> Result<()> {
              link set wire0 up\n\
              link add nic1 up type veth peer name wire1\n\
              link set wire1 up\n\
-             link add link nic0 name nic0.7 up type vlan id 7\n\
+             link add link nic0 name mac1 up type macvlan mode bridge\n\
              link add link nic1 name mac0 up type macvlan mode bridge\n\
              addr add 192.0.2.1/24 dev nic0\n\
              addr add 198.51.100.1/24 dev nic1\n\
-             addr add 203.0.113.1/24 dev nic0.7\n\
+             addr add 203.0.113.1/24 dev mac1\n\
              addr add 2001:db8::1/64 dev mac0 nodad\n\
              route add default via 192.0.2.9 dev nic0 metric 200\n\
-             route add default via 203.0.113.9 dev nic0.7 metric 100\n\
+             route add default via 203.0.113.9 dev mac1 metric 100\n\
              route add default metric 300 nexthop via 198.51.100.9 dev nic1 nexthop via 192.0.2.8 dev nic0\n\
              route add default via 198.51.100.8 dev nic1 table 77\n\
              route add 10.0.0.0/8 via 198.51.100.8 dev nic1\n\
@@ -85,11 +85,11 @@ fn devices_and_default_routes() -> Result<()> {
              route add unreachable default metric 5000")?;
     let host = observe(&node)?;
     let index = |name| Ok::<_, anyhow::Error>(link(&host, name)?.0);
-    assert_eq!(host.default_routes, [index("nic0.7")?, index("nic0")?, index("nic1")?, index("mac0")?]);
-    let vlan = link(&host, "nic0.7")?.1;
-    assert_eq!((vlan.kind.as_deref(), vlan.lower), (Some("vlan"), Some(index("nic0")?)));
-    let macvlan = link(&host, "mac0")?.1;
-    assert_eq!((macvlan.kind.as_deref(), macvlan.lower), (Some("macvlan"), Some(index("nic1")?)));
+    assert_eq!(host.default_routes, [index("mac1")?, index("nic0")?, index("nic1")?, index("mac0")?]);
+    for (upper, lower) in [("mac0", "nic1"), ("mac1", "nic0")] {
+        let upper = link(&host, upper)?.1;
+        assert_eq!((upper.kind.as_deref(), upper.lower), (Some("macvlan"), Some(index(lower)?)));
+    }
     assert_eq!(link(&host, "nic0")?.1.tx_queues, 4);
     Ok(())
 }
@@ -138,41 +138,36 @@ fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
     Ok(())
 }
 
-/// 250 pods are all found, in a time that grows no faster than their number.
+/// 250 pods are all found, in a time that grows no faster than their number. The shortest of several rounds counts:
+/// what else runs on the machine can only make them longer.
 #[test]
 fn a_full_node() -> Result<()> {
     const FEW: u16 = 50;
     const MANY: u16 = 250;
+    const ROUNDS: u32 = 41;
     let node = Namespace::new()?;
     let mut pods = Vec::new();
     let mut grow = |to: u16| -> Result<Duration> {
         for number in u16::try_from(pods.len())?..to {
-            let pod = Namespace::new()?;
-            veth(
-                &node,
-                &format!("pod{number}"),
-                &pod,
-                "eth0",
-                &[&format!("10.1.{}.{}/32", number / 200, number % 200)],
-            )?;
+            let (pod, inside) = (Namespace::new()?, format!("10.1.{}.{}/32", number / 200, number % 200));
+            veth(&node, &format!("pod{number}"), &pod, "eth0", &[&inside])?;
             pods.push(pod);
         }
         node.block_on(|| async {
             let netlink = Netlink::open()?;
-            let mut times = Vec::new();
-            for _ in 0..21 {
+            let mut shortest = Duration::MAX;
+            for _ in 0..ROUNDS {
                 let start = Instant::now();
                 let host = netlink.observe().await?;
-                times.push(start.elapsed());
+                shortest = shortest.min(start.elapsed());
                 assert_eq!(host.links.values().filter(|link| link.inside.len() == 1).count(), usize::from(to));
             }
-            times.sort();
-            Ok(times[times.len() / 2])
+            Ok(shortest)
         })
     };
     let (few, many) = (grow(FEW)?, grow(MANY)?);
-    println!("observe: {FEW} pods {few:?}, {MANY} pods {many:?} (medians of 21)");
-    let (pods_ratio, time_ratio) = (f64::from(MANY) / f64::from(FEW), many.as_secs_f64() / few.as_secs_f64());
-    assert!(time_ratio < 2.0 * pods_ratio, "{pods_ratio} times the pods take {time_ratio:.1} times as long");
+    println!("observe: {FEW} pods {few:?}, {MANY} pods {many:?}");
+    let (more_pods, longer) = (f64::from(MANY) / f64::from(FEW), many.as_secs_f64() / few.as_secs_f64());
+    assert!(longer < 2.0 * more_pods, "{more_pods} times the pods take {longer:.1} times as long");
     Ok(())
 }
