@@ -1,3 +1,12 @@
 //! The agent: sources → desired → plan → kernel, and what it tells about all of that.
 
+pub mod agent;
+pub mod cleanup;
+mod clock;
+pub mod config;
 pub mod datapath;
+pub mod doctor;
+pub mod files;
+pub mod net;
+pub mod reconcile;
+pub mod serve;

@@ -6,36 +6,49 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use weir_cli::cleanup::{Action, Outcome};
 use weir_common::reason::Program;
 
 use super::{DatapathError, InterfaceNames, Pins, attach, probe};
 
-/// Detaches every program from every interface, and removes the pins of all versions. Returns what was done, a sentence
-/// each.
-pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Result<Vec<String>, DatapathError> {
-    let mut done = Vec::new();
+/// Detaches every program from every interface, and removes the pins of all versions. Returns what was done.
+#[must_use]
+pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Vec<Action> {
+    let mut actions = Vec::new();
     let root = bpffs.join("weir");
     for version in folders(&root) {
         let pins = Pins { root: version };
         for (ifindex, program) in attach::pinned(&pins) {
-            attach::detach(&pins, true, ifindex, program, None)?;
-            done.push(format!("detached {} from {}", program.name(), label(ifindex, names)));
+            let outcome = attach::detach(&pins, true, ifindex, program, None).map(|()| true);
+            actions.extend(detached(program, &label(ifindex, names), outcome));
         }
     }
     if !probe::has_tcx() {
-        for (ifindex, name) in names {
+        for name in names.values() {
             for program in Program::ALL {
-                if attach::detach_filter(name, program)? {
-                    done.push(format!("detached {} from {}", program.name(), label(*ifindex, names)));
-                }
+                actions.extend(detached(program, name, attach::detach_filter(name, program)));
             }
         }
     }
     if root.exists() {
-        remove_tree(&root).map_err(|source| DatapathError::Call { call: "removing the pins", source })?;
-        done.push(format!("removed the maps in {}", root.display()));
+        let outcome = match remove_tree(&root) {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        actions.push(Action { what: "remove pins".to_owned(), target: root.display().to_string(), outcome });
     }
-    Ok(done)
+    actions
+}
+
+/// The action for a detachment, if there was something to detach.
+fn detached(program: Program, interface: &str, outcome: Result<bool, DatapathError>) -> Option<Action> {
+    let outcome = match outcome {
+        Ok(false) => return None,
+        Ok(true) => Outcome::Done,
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    let target = format!("{} on {interface}", program.name());
+    Some(Action { what: "detach program".to_owned(), target, outcome })
 }
 
 fn label(ifindex: u32, names: &InterfaceNames) -> String {

@@ -1,0 +1,92 @@
+//! `weir agent`: from the settings to the running loop.
+
+use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use weir_cli::command::AgentArgs;
+
+use crate::{
+    config::{Config, Environment, Log, LogFormat, Source},
+    datapath::Datapath,
+    files::FileSource,
+    net::Netlink,
+    reconcile::{Lock, Reconciler, Settings, StateFolder},
+    serve::{Health, Listeners, Served, serve, snapshot_channel},
+};
+
+/// The loop beats every 2 s; a round over 250 pods takes far less than the rest.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// Runs the agent until SIGTERM or SIGINT.
+pub async fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args, &Environment::of_this_process())?;
+    if args.check_config {
+        print!("{}", config.to_yaml());
+        return Ok(ExitCode::SUCCESS);
+    }
+    log_to_stderr(&config.log)?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    enforce(config, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let lock = Lock::take(&StateFolder::open(&config.state_dir)?)?;
+    let listeners = Listeners::bind(&config.listen).await?;
+    let datapath = Datapath::open(&config.bpffs)?;
+    let kernel = nix::sys::utsname::uname().context("uname failed")?.release().to_string_lossy().into_owned();
+    info!(
+        node = config.node,
+        version = env!("CARGO_PKG_VERSION"),
+        kernel,
+        attach = if datapath.uses_tcx() { "tcx" } else { "clsact" },
+        "started"
+    );
+    let health = Health::new(LONGEST_SILENCE);
+    let (snapshots, requests) = snapshot_channel();
+    let Source::Files(folder) = &config.source;
+    let source = FileSource::start(folder)?;
+    let settings = Settings {
+        node: config.node.clone(),
+        resync: config.resync,
+        take_over: config.take_over,
+        state_dir: config.state_dir.clone(),
+    };
+    let reconciler = Reconciler::new(settings, datapath, Netlink::open()?, health.clone())?;
+    let served = Served { snapshots, health, kernel };
+    // Whichever ends first ends the other: an agent that cannot be asked, or does not enforce, must be restarted.
+    let guard = stop.clone().drop_guard();
+    let server = tokio::spawn(serve(listeners, served, stop.clone()));
+    let result = reconciler.run(source.updates(), requests, stop).await;
+    drop(guard);
+    server.await.context("the server's task ended early")??;
+    drop(lock);
+    result
+}
+
+/// Logs to standard error, where both a terminal and a container's runtime read.
+fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log.filter.as_str());
+    match log.format {
+        LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
+
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `weir cleanup`: takes everything of Weir out of the node.
+
+use std::path::Path;
+
+use weir_cli::cleanup::{Action, Outcome};
+
+use crate::{
+    datapath::remove,
+    net::{Netlink, qdisc::Restored},
+    reconcile::{Lock, StateFolder},
+};
+
+/// Detaches the programs, removes the pins, and puts back the qdiscs that stood there before.
+///
+/// Fails without a change while an agent runs: it would put everything back.
+pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>> {
+    let state = StateFolder::open(state_dir)?;
+    let lock = Lock::take(&state)?;
+    let netlink = Netlink::open()?;
+    let host = netlink.observe().await?;
+    let names = host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect();
+    let mut actions = remove::remove(bpffs, &names);
+
+    let mut recorded = state.qdiscs()?;
+    let before = std::mem::take(&mut recorded.0);
+    for (ifindex, entry) in before {
+        let outcome = match netlink.restore_qdisc(ifindex, entry.before.clone()).await {
+            Ok(Restored::Done) => Outcome::Done,
+            Ok(Restored::WithoutFilters) => {
+                Outcome::Skipped("its filters were not recorded: set them up again".to_owned())
+            }
+            Ok(Restored::NotOurs) => Outcome::Skipped("the interface is gone, or somebody replaced ours".to_owned()),
+            Err(error) => {
+                let name = entry.name.clone();
+                recorded.0.insert(ifindex, entry);
+                actions.push(action("restore qdisc", &name, Outcome::Failed(error.to_string())));
+                continue;
+            }
+        };
+        actions.push(action("restore qdisc", &entry.name, outcome));
+    }
+    if recorded.0.is_empty() { state.forget_qdiscs()? } else { state.save_qdiscs(&recorded)? }
+    drop(lock);
+    Ok(actions)
+}
+
+fn action(what: &str, target: &str, outcome: Outcome) -> Action {
+    Action { what: what.to_owned(), target: target.to_owned(), outcome }
+}

@@ -1,0 +1,205 @@
+//! The loop: observe → desired → plan → apply.
+//!
+//! The same round runs on every change of the objects or of the node's network, on a slow tick, and after a restart.
+//! Nothing else writes to the kernel.
+
+mod qdiscs;
+mod round;
+mod state;
+mod view;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use weir_core::{
+    desired::{Desired, Findings},
+    host::Host,
+    kernel::Rendered,
+    model::World,
+    snapshot::ReconcileStats,
+};
+
+use crate::{
+    datapath::Datapath,
+    files::Update,
+    net::{Netlink, events::Events, retry::Awaited},
+    serve::{Health, SnapshotRequest},
+};
+
+pub use state::{Lock, RecordedQdiscs, StateFolder};
+
+use qdiscs::QdiscKeeper;
+
+/// What the loop is told at its start.
+pub struct Settings {
+    /// This node's name.
+    pub node: String,
+    /// How often to compare with the kernel when nothing has changed.
+    pub resync: Duration,
+    /// Whether to replace another program's qdisc.
+    pub take_over: bool,
+    /// Where what must outlive the agent is kept.
+    pub state_dir: PathBuf,
+}
+
+/// Brings the kernel to what the objects say, and keeps it there.
+pub struct Reconciler {
+    settings: Settings,
+    datapath: Datapath,
+    netlink: Netlink,
+    qdiscs: QdiscKeeper,
+    health: Health,
+    awaited: Awaited,
+    world: Arc<World>,
+    source_findings: Findings,
+    /// Since when the source cannot be read.
+    stale_since: Option<Instant>,
+    /// The node's facts, as of the last look.
+    host: Host,
+    /// What the last round led to.
+    last: Round,
+    stats: ReconcileStats,
+}
+
+/// What a round led to.
+#[derive(Default)]
+struct Round {
+    desired: Desired,
+    findings: Findings,
+    rendered: Rendered,
+    /// Sentences on what this kernel lacks.
+    degraded: Vec<String>,
+    /// Root qdiscs by uplink and interface name, for a person.
+    qdiscs: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Why a round runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The objects changed; the node's facts are as they were.
+    Objects,
+    /// The node's network may have changed.
+    Network,
+    /// Time to look whether all is as it should be.
+    Tick,
+}
+
+impl Reconciler {
+    /// A loop over an opened datapath.
+    pub fn new(settings: Settings, datapath: Datapath, netlink: Netlink, health: Health) -> anyhow::Result<Self> {
+        let state = StateFolder::open(&settings.state_dir)?;
+        let qdiscs = QdiscKeeper::new(state, settings.take_over)?;
+        Ok(Self {
+            settings,
+            datapath,
+            netlink,
+            qdiscs,
+            health,
+            awaited: Awaited::default(),
+            world: Arc::default(),
+            source_findings: Findings::default(),
+            stale_since: None,
+            host: Host::default(),
+            last: Round::default(),
+            stats: ReconcileStats::default(),
+        })
+    }
+
+    /// Runs until `stop` is cancelled. What is in force stays in force.
+    pub async fn run(
+        mut self,
+        mut updates: watch::Receiver<Option<Update>>,
+        mut requests: mpsc::Receiver<SnapshotRequest>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut events = Events::open().context("cannot listen for changes of the network")?;
+        let mut tick = interval(self.settings.resync);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pulse = interval(PULSE);
+        let mut look_again = None;
+        loop {
+            let cause = tokio::select! {
+                () = stop.cancelled() => break,
+                changed = updates.changed() => {
+                    changed.context("the source of objects has ended")?;
+                    self.take_update(&updates.borrow_and_update());
+                    Cause::Objects
+                }
+                event = events.next() => {
+                    event.context("cannot listen for changes of the network")?;
+                    Cause::Network
+                }
+                Some(request) = requests.recv() => {
+                    request.answer(Arc::new(self.snapshot()));
+                    continue;
+                }
+                _ = tick.tick() => Cause::Tick,
+                () = sleep_until(look_again.unwrap_or_else(tokio::time::Instant::now)), if look_again.is_some() => {
+                    Cause::Network
+                }
+                _ = pulse.tick() => {
+                    self.health.beat();
+                    continue;
+                }
+            };
+            if updates.borrow().is_none() {
+                // An empty world is not "nothing is wanted": the source has not spoken yet.
+                continue;
+            }
+            self.timed_round(cause).await;
+            look_again = self.awaited.observed(&self.host, Instant::now()).map(Into::into);
+            self.health.beat();
+        }
+        info!("stopped; shaping and counting go on in the kernel until `weir cleanup`");
+        Ok(())
+    }
+
+    fn take_update(&mut self, update: &Option<Update>) {
+        let Some(update) = update else { return };
+        for rejection in &update.rejections {
+            if !self.source_findings.rejections.contains(rejection) {
+                warn!(%rejection, "object rejected");
+            }
+        }
+        self.world = Arc::clone(&update.world);
+        self.stale_since = update.unreadable_since;
+        self.source_findings.rejections.clone_from(&update.rejections);
+    }
+
+    async fn timed_round(&mut self, cause: Cause) {
+        let start = Instant::now();
+        let result = self.round(cause).await;
+        let seconds = start.elapsed().as_secs_f64();
+        self.stats.rounds += 1;
+        self.stats.last_seconds = seconds;
+        self.stats.sum_seconds += seconds;
+        match result {
+            Ok(()) => {
+                self.stats.last_error = None;
+                self.health.policy_enforced();
+            }
+            Err(error) => {
+                self.stats.errors += 1;
+                let text = format!("{error:#}");
+                if self.stats.last_error.as_ref() != Some(&text) {
+                    warn!(error = text, "a round failed; what was in force stays, and it is tried again");
+                }
+                self.stats.last_error = Some(text);
+            }
+        }
+    }
+}
+
+/// How often the loop shows that it lives while there is nothing to do.
+const PULSE: Duration = Duration::from_secs(2);

@@ -1,0 +1,198 @@
+//! Keeps `fq` on the devices that carry an uplink, and remembers what was there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::{info, warn};
+use weir_core::{
+    desired::{Desired, DesiredUplink},
+    host::Host,
+    model::{ObjectRef, Rejection},
+};
+
+use super::state::{RecordedQdisc, RecordedQdiscs, StateFolder};
+use crate::net::{
+    Error, Netlink,
+    qdisc::{Decision, RootQdisc, carriers, decide},
+};
+
+/// Keeps the qdiscs of uplinks as they should be.
+pub(super) struct QdiscKeeper {
+    state: StateFolder,
+    take_over: bool,
+    recorded: RecordedQdiscs,
+    /// Devices that carry an uplink now.
+    wanted: BTreeSet<u32>,
+    /// What the last look led to, for rounds that change no interface.
+    last: Option<(BTreeMap<String, BTreeSet<u32>>, Kept)>,
+}
+
+/// What became of the uplinks' devices.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// Uplinks on which packets cannot wait.
+    pub(super) policed: BTreeSet<String>,
+    /// Interfaces that are left alone, with the reasons.
+    pub(super) notes: Vec<Rejection>,
+    /// What this kernel lacks.
+    pub(super) degraded: Vec<String>,
+    /// Root qdiscs by uplink and interface name.
+    pub(super) qdiscs: BTreeMap<String, BTreeMap<String, String>>,
+    /// Interfaces that another shaper has.
+    refused: BTreeSet<u32>,
+}
+
+impl QdiscKeeper {
+    pub(super) fn new(state: StateFolder, take_over: bool) -> anyhow::Result<Self> {
+        let recorded = state.qdiscs()?;
+        Ok(Self { state, take_over, recorded, wanted: BTreeSet::new(), last: None })
+    }
+
+    /// Puts `fq` where it is missing, and takes interfaces out of `desired` that another shaper has.
+    ///
+    /// Does nothing but repeat the last answer when neither `look` nor the uplinks' interfaces ask for more.
+    pub(super) async fn keep(
+        &mut self,
+        netlink: &Netlink,
+        host: &Host,
+        desired: &mut Desired,
+        look: bool,
+    ) -> anyhow::Result<Kept> {
+        let interfaces: BTreeMap<String, BTreeSet<u32>> =
+            desired.uplinks.iter().map(|(name, uplink)| (name.clone(), uplink.interfaces.keys().copied().collect())).collect();
+        let kept = match &self.last {
+            Some((last, kept)) if !look && *last == interfaces => kept.clone(),
+            _ => self.look(netlink, host, desired).await?,
+        };
+        for uplink in desired.uplinks.values_mut() {
+            uplink.interfaces.retain(|ifindex, _| !kept.refused.contains(ifindex));
+        }
+        self.last = Some((interfaces, kept.clone()));
+        Ok(kept)
+    }
+
+    async fn look(&mut self, netlink: &Netlink, host: &Host, desired: &Desired) -> anyhow::Result<Kept> {
+        let mut kept = Kept::default();
+        self.wanted.clear();
+        if desired.uplinks.is_empty() {
+            return Ok(kept);
+        }
+        let has_fq = netlink.has_fq().await?;
+        if !has_fq {
+            kept.degraded.push(
+                "degraded: no fq: this kernel cannot make packets wait (CONFIG_NET_SCH_FQ, module sch_fq), so what is \
+                 over a ceiling is dropped, and guarantees and borrowing do not work"
+                    .to_owned(),
+            );
+        }
+        let current = netlink.root_qdiscs().await?;
+        for (name, uplink) in &desired.uplinks {
+            self.uplink(netlink, host, &current, name, uplink, has_fq, &mut kept).await?;
+        }
+        let after = netlink.root_qdiscs().await?;
+        for (name, uplink) in &desired.uplinks {
+            let of_uplink = kept.qdiscs.entry(name.clone()).or_default();
+            for carrier in uplink.interfaces.keys().flat_map(|&ifindex| carriers(&host.links, ifindex)) {
+                let label = after.get(&carrier).map_or_else(|| "none".to_owned(), ToString::to_string);
+                of_uplink.insert(link_name(host, carrier), label);
+            }
+        }
+        Ok(kept)
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call site; a struct of these would have no other use.
+    async fn uplink(
+        &mut self,
+        netlink: &Netlink,
+        host: &Host,
+        current: &BTreeMap<u32, RootQdisc>,
+        name: &str,
+        uplink: &DesiredUplink,
+        has_fq: bool,
+        kept: &mut Kept,
+    ) -> anyhow::Result<()> {
+        if !has_fq {
+            kept.policed.insert(name.to_owned());
+        }
+        for &interface in uplink.interfaces.keys() {
+            for carrier in carriers(&host.links, interface) {
+                let queues = host.links.get(&carrier).map_or(1, |link| link.tx_queues);
+                match decide(current.get(&carrier), queues, self.take_over) {
+                    Decision::Refuse { kind } => {
+                        kept.refused.insert(interface);
+                        kept.notes.push(another_shaper(name, &link_name(host, carrier), &kind));
+                    }
+                    Decision::Keep => drop(self.wanted.insert(carrier)),
+                    Decision::Install if !has_fq => {}
+                    Decision::Install => {
+                        self.wanted.insert(carrier);
+                        self.install(netlink, host, carrier, queues, current.get(&carrier)).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn install(
+        &mut self,
+        netlink: &Netlink,
+        host: &Host,
+        ifindex: u32,
+        queues: u32,
+        current: Option<&RootQdisc>,
+    ) -> anyhow::Result<()> {
+        let name = link_name(host, ifindex);
+        if !current.is_some_and(RootQdisc::is_ours) {
+            let before = netlink.record_qdisc(ifindex).await?;
+            self.recorded.0.insert(ifindex, RecordedQdisc { name: name.clone(), before });
+            // Before the change: an agent that dies in between must not leave a qdisc that nobody knows of.
+            self.state.save_qdiscs(&self.recorded)?;
+        }
+        match netlink.install_fq(ifindex, queues).await {
+            Ok(()) => {
+                let was = current.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+                info!(interface = name, queues, was, "put fq on the interface");
+                Ok(())
+            }
+            // Gone while we looked; its event is on the way.
+            Err(error) if error.errno() == Some(nix::errno::Errno::ENODEV) => Ok(()),
+            Err(error @ Error::NoFq) => {
+                warn!(interface = name, %error, "fq went away");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone.
+    pub(super) async fn forget_unwanted(&mut self, netlink: &Netlink, host: &Host) -> anyhow::Result<()> {
+        let unwanted: Vec<u32> = self.recorded.0.keys().filter(|ifindex| !self.wanted.contains(ifindex)).copied().collect();
+        for &ifindex in &unwanted {
+            let Some(recorded) = self.recorded.0.remove(&ifindex) else { continue };
+            if host.links.contains_key(&ifindex) {
+                let restored = netlink.restore_qdisc(ifindex, recorded.before).await?;
+                info!(interface = recorded.name, ?restored, "put back the qdisc of an interface that carries no uplink now");
+            }
+        }
+        if !unwanted.is_empty() {
+            self.state.save_qdiscs(&self.recorded)?;
+        }
+        Ok(())
+    }
+}
+
+fn another_shaper(uplink: &str, interface: &str, kind: &str) -> Rejection {
+    Rejection {
+        object: ObjectRef { kind: "Uplink".to_owned(), name: uplink.to_owned() },
+        location: None,
+        reason: "AnotherShaper".to_owned(),
+        message: format!(
+            "interface {interface} has a {kind} qdisc that somebody set up, and two shapers would work against each \
+             other: remove it (`tc qdisc del dev {interface} root`), or let Weir replace it with takeOver"
+        ),
+    }
+}
+
+fn link_name(host: &Host, ifindex: u32) -> String {
+    host.links.get(&ifindex).map_or_else(|| format!("interface {ifindex}"), |link| link.name.clone())
+}

@@ -1,0 +1,103 @@
+//! One round of the loop.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail};
+use tracing::{debug, info, warn};
+use weir_core::{
+    desired::desired,
+    host::Host,
+    kernel::{Pacing, render},
+    plan::{Change, plan},
+};
+
+use super::{Cause, Reconciler, Round};
+use crate::{
+    datapath::{DatapathError, InterfaceNames},
+    net::cgroups,
+};
+
+impl Reconciler {
+    /// Looks, computes, and applies what differs.
+    pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<()> {
+        let look = cause != Cause::Objects || self.stats.rounds == 0 || self.lacks_cgroups();
+        if look {
+            self.host = self.look().await?;
+        }
+        if cause == Cause::Tick {
+            self.datapath.recheck_attachments();
+        }
+        let (mut wanted, mut findings) = desired(&self.world, &self.host, &self.settings.node);
+        let kept = self.qdiscs.keep(&self.netlink, &self.host, &mut wanted, look).await?;
+        findings.notes.extend(kept.notes);
+
+        let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
+        let names = names(&self.host);
+        let observed = self.datapath.observe(&names)?;
+        let mut rendered = render(&wanted, &self.host, &pacing, &observed);
+        findings.notes.append(&mut rendered.notes);
+        let changes = plan(&observed, &rendered.state);
+        for finding in findings.rejections.iter().chain(&findings.notes) {
+            if !self.last.findings.rejections.contains(finding) && !self.last.findings.notes.contains(finding) {
+                warn!(%finding, "not (fully) enforced");
+            }
+        }
+        self.last =
+            Round { desired: wanted, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
+        self.apply(&changes, &names)?;
+        self.qdiscs.forget_unwanted(&self.netlink, &self.host).await
+    }
+
+    fn apply(&mut self, changes: &[Change], names: &InterfaceNames) -> anyhow::Result<()> {
+        let mut failures = Vec::new();
+        for change in changes {
+            debug!(?change, "apply");
+            match self.datapath.apply(change, names) {
+                // The link went while we looked; its event is on the way.
+                Ok(()) | Err(DatapathError::NoInterface { .. }) => {}
+                Err(error) => failures.push(anyhow::Error::from(error)),
+            }
+        }
+        if !changes.is_empty() {
+            info!(changes = changes.len(), failed = failures.len(), "applied");
+        }
+        let failed = failures.len();
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(first) if failed == 1 => Err(first),
+            Some(first) => Err(first.context(format!("{failed} changes failed, the first of them"))),
+        }
+    }
+
+    /// Reads the node's facts.
+    async fn look(&self) -> anyhow::Result<Host> {
+        let mut host = self.netlink.observe().await?;
+        let wanted = self.host_network_uids();
+        if !wanted.is_empty() {
+            let found = tokio::task::spawn_blocking(move || cgroups::find(&wanted)).await;
+            match found.context("the thread that reads cgroups ended early")? {
+                Ok(found) => host.cgroups = found,
+                // Other pods do not need cgroups; those that do get a note that theirs is missing.
+                Err(error) => warn!(%error, "hostNetwork pods cannot be told apart"),
+            }
+        }
+        if host.links.is_empty() {
+            bail!("netlink lists no interface at all, not even the loopback");
+        }
+        Ok(host)
+    }
+
+    fn host_network_uids(&self) -> BTreeSet<String> {
+        let here = |pod: &&weir_core::model::Pod| pod.host_network && !pod.ended && pod.node == self.settings.node;
+        self.world.pods.values().filter(here).map(|pod| pod.uid.clone()).filter(|uid| !uid.is_empty()).collect()
+    }
+
+    /// Whether some hostNetwork pod's cgroup has not been found yet: cgroups send no events.
+    fn lacks_cgroups(&self) -> bool {
+        self.host_network_uids().iter().any(|uid| !self.host.cgroups.contains_key(uid))
+    }
+}
+
+fn names(host: &Host) -> InterfaceNames {
+    host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect()
+}

@@ -1,0 +1,37 @@
+//! What the loop tells about itself.
+
+use tracing::warn;
+use weir_core::snapshot::Snapshot;
+
+use super::Reconciler;
+use crate::clock;
+
+impl Reconciler {
+    /// The state of this moment, with counters read now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let mut findings = self.last.findings.clone();
+        findings.rejections.extend(self.source_findings.rejections.iter().cloned());
+        let mut reconcile = self.stats.clone();
+        reconcile.stale_seconds = self.stale_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let mut snapshot = Snapshot {
+            node: self.settings.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            desired: self.last.desired.clone(),
+            findings,
+            degraded: self.last.degraded.clone(),
+            reconcile,
+            ..Snapshot::default()
+        };
+        let (ids, state) = (&self.last.rendered.ids, &self.last.rendered.state);
+        if let Err(error) = self.datapath.read_into(&mut snapshot, ids, state, clock::monotonic_ns()) {
+            warn!(%error, "cannot read the counters");
+            snapshot.degraded.push(format!("counters cannot be read: {error}"));
+        }
+        for (name, qdiscs) in &self.last.qdiscs {
+            if let Some(uplink) = snapshot.uplinks.get_mut(name) {
+                uplink.qdiscs.clone_from(qdiscs);
+            }
+        }
+        snapshot
+    }
+}
