@@ -3,9 +3,12 @@
 // Only this workspace's own tasks call it: nobody would drop a path by mistake.
 #![allow(clippy::must_use_candidate)]
 
+pub mod bench;
 pub mod build;
+pub mod demo;
 pub mod paths;
 pub mod process;
+pub mod scene;
 pub mod test;
 pub mod tools;
 pub mod vm;

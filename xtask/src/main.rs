@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{build, test, tools, vm};
+use xtask::{bench, build, demo, test, tools, vm};
 
 /// Builds, boots, tests and measures Weir.
 #[derive(Parser)]
@@ -16,8 +16,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure: shaping, cost per packet, time to enforce.
+    Bench(bench::Args),
     /// Build the kernel programs and the host binaries `weir` and `weir-lab`.
     Build(build::Args),
+    /// Show what Weir does: play the scene in a virtual machine and write a report with pictures.
+    Demo(demo::Args),
     /// Run the ladder of tests: unit, fuzz, load, kernel.
     Test(test::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
@@ -28,7 +32,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Bench(args) => bench::main(&args),
         Task::Build(args) => build::main(&args),
+        Task::Demo(args) => demo::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Tools(args) => tools::main(&args),
         Task::Vm(args) => vm::main(&args),

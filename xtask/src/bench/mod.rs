@@ -1,0 +1,53 @@
+//! `cargo xtask bench`: the measurements. Each prints one JSON object, or tables in Markdown.
+
+mod enforce;
+mod packet;
+mod shaping;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::scene::{self, Place};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// A call's delay and the bulk's goodput under each way to shape, in a VM (20 minutes for all cells).
+    Shaping(shaping::Args),
+    /// What each program costs per packet, beside what two-level HTB adds: on this machine, as root.
+    Packet(packet::Args),
+    /// From a label's change to the first packet that is treated by it, in a VM.
+    Enforce(enforce::Args),
+}
+
+/// Measures, and prints what came of it.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    match &args.bench {
+        Bench::Shaping(args) => shaping::main(args)?,
+        Bench::Packet(args) => packet::main(args)?,
+        Bench::Enforce(args) => enforce::main(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays a scene of `weir-lab bench` and gives its figures.
+fn play(place: &Place, arguments: &[String], timeout: Duration) -> Result<Value> {
+    let arguments: Vec<String> = std::iter::once("bench".to_owned()).chain(arguments.iter().cloned()).collect();
+    let played = scene::play(place, &arguments, timeout)?;
+    played.require_success()?;
+    let mut figures: Value = serde_json::from_str(&played.stdout)
+        .with_context(|| format!("the benchmark printed no JSON object:\n{}", played.stdout))?;
+    figures["machine"] = played.machine.into();
+    Ok(figures)
+}
