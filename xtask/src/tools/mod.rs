@@ -13,26 +13,41 @@ pub mod qemu;
 pub mod rust_src;
 pub mod store;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-
-use self::kernel::Kernel;
+use anyhow::{Result, bail};
 
 /// Arguments of `cargo xtask tools`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Fetch this tool only, and print nothing but its path.
+    name: Option<String>,
+}
 
-/// Fetches every tool, then lists where each one is.
-pub fn main(_: &Args) -> Result<ExitCode> {
-    println!("rust-src     {}", rust_src::ensure()?.display());
-    println!("bpf-linker   {}", bpf_linker::ensure()?.display());
-    println!("qemu         {}", qemu::ensure()?.root().display());
-    println!("guest        {}", guest::ensure()?.root().display());
-    for series in Kernel::SERIES {
-        let kernel = kernel::ensure(series)?;
-        println!("linux {:<6} {}", series, kernel.image().display());
-    }
-    println!("cargo-deny   {}", cargo_deny::ensure()?.display());
+/// Every tool: its name, and the function that gives its path and fetches it if it is missing.
+const TOOLS: &[(&str, fn() -> Result<PathBuf>)] = &[
+    ("rust-src", rust_src::ensure),
+    ("bpf-linker", bpf_linker::ensure),
+    ("qemu", || Ok(qemu::ensure()?.root().to_owned())),
+    ("guest", || Ok(guest::ensure()?.root().to_owned())),
+    ("linux-6.1", || Ok(kernel::ensure("6.1")?.image())),
+    ("linux-6.12", || Ok(kernel::ensure("6.12")?.image())),
+    ("cargo-deny", cargo_deny::ensure),
+];
+
+/// Fetches what is missing of all tools or of one, and says where it is.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let Some(name) = &args.name else {
+        for (name, ensure) in TOOLS {
+            println!("{name:<12} {}", ensure()?.display());
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some((_, ensure)) = TOOLS.iter().find(|(known, _)| known == name) else {
+        let known: Vec<_> = TOOLS.iter().map(|(name, _)| *name).collect();
+        bail!("no tool is called {name}: there are {}", known.join(", "));
+    };
+    println!("{}", ensure()?.display());
     Ok(ExitCode::SUCCESS)
 }
