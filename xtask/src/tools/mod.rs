@@ -25,8 +25,11 @@ pub struct Args {
     name: Option<String>,
 }
 
-/// Every tool: its name, and the function that gives its path and fetches it if it is missing.
-const TOOLS: &[(&str, fn() -> Result<PathBuf>)] = &[
+/// Gives a tool's path, and fetches the tool if it is missing.
+type Ensure = fn() -> Result<PathBuf>;
+
+/// Every tool by its name.
+const TOOLS: &[(&str, Ensure)] = &[
     ("rust-src", rust_src::ensure),
     ("bpf-linker", bpf_linker::ensure),
     ("qemu", || Ok(qemu::ensure()?.root().to_owned())),
