@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use weir_lab::traffic::{Sample, Summary};
+use weir_lab::traffic::{IperfOptions, Sample, Summary};
 use weir_lab::{Agent, AgentOptions, cpu_idle};
 
 use super::arms::Arm;
@@ -29,7 +29,7 @@ pub(crate) struct Grid {
     /// Numbers of bulk TCP streams
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 30])]
     streams: Vec<u8>,
-    /// Interactive loads beside them, in Mbit/s
+    /// Interactive loads beside them, in Mbit/s on the wire
     #[arg(long, value_delimiter = ',', default_values_t = [0, 12])]
     load: Vec<u32>,
     /// Seconds that each cell is measured for
@@ -50,7 +50,9 @@ struct Cell {
     call_loss_percent: f64,
     /// The call's slowest packet in the first second of a load that starts from nothing.
     call_jump_ms: Option<f64>,
+    /// Payload of the seed that arrived, in Mbit/s.
     bulk_mbit: f64,
+    /// The load that arrived, in Mbit/s on the wire.
     interactive_mbit: f64,
     /// Packets dropped on the node and before the link while measuring.
     drops: u64,
@@ -141,7 +143,8 @@ fn play_cell(
     let to = Instant::now();
 
     let bulk_mbit = bulk.map(|bulk| anyhow::Ok(bulk.finish()?.mbit(from, to))).transpose()?;
-    let interactive_mbit = load.map(|load| anyhow::Ok(load.finish()?.mbit(from, to))).transpose()?;
+    let interactive_mbit =
+        load.map(|load| anyhow::Ok(IperfOptions::udp_on_wire(load.finish()?.mbit(from, to)))).transpose()?;
     let samples: Vec<Sample> = call.finish()?;
     let summary = Summary::of(&samples, from, to);
     Ok(Cell {

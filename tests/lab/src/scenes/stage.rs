@@ -96,10 +96,10 @@ impl Stage {
         Iperf::start(self.seed.ns(), self.lab.internet().ns(), &options)
     }
 
-    /// Starts a steady UDP load from the pod `load`.
+    /// Starts a steady UDP load from the pod `load`, in Mbit/s on the wire.
     pub(super) fn start_load(&self, mbit: u32, length: Duration) -> Result<Iperf> {
         let to = self.lab.internet().at(self.free_port());
-        let options = IperfOptions::udp(to, u64::from(mbit) * 1_000_000, length);
+        let options = IperfOptions::udp(to, IperfOptions::udp_payload(u64::from(mbit) * 1_000_000), length);
         Iperf::start(self.load.ns(), self.lab.internet().ns(), &options)
     }
 

@@ -14,6 +14,11 @@ use crate::process::Process;
 const GRACE: Duration = Duration::from_secs(15);
 const LISTEN_LIMIT: Duration = Duration::from_secs(5);
 
+/// Payload of a UDP packet.
+const UDP_PAYLOAD_BYTES: u64 = 1200;
+/// The same packet as an Ethernet frame over IPv4.
+const UDP_FRAME_BYTES: u64 = UDP_PAYLOAD_BYTES + 42;
+
 /// TCP's congestion control. The machine's default is never relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Congestion {
@@ -60,7 +65,21 @@ impl IperfOptions {
         Self { load: Load::Tcp { streams, congestion: Congestion::Cubic }, to, length, type_of_service: 0 }
     }
 
-    /// A steady UDP load.
+    /// The payload of a UDP load over IPv4 that takes this rate on the wire.
+    #[must_use]
+    pub fn udp_payload(wire_bits: u64) -> u64 {
+        wire_bits * UDP_PAYLOAD_BYTES / UDP_FRAME_BYTES
+    }
+
+    /// What a UDP load over IPv4 of this payload takes on the wire.
+    #[must_use]
+    pub fn udp_on_wire(payload: f64) -> f64 {
+        #[allow(clippy::cast_precision_loss)] // two small numbers
+        let ratio = UDP_FRAME_BYTES as f64 / UDP_PAYLOAD_BYTES as f64;
+        payload * ratio
+    }
+
+    /// A steady UDP load, its rate that of the payload.
     #[must_use]
     pub fn udp(to: SocketAddr, rate_bits: u64, length: Duration) -> Self {
         Self { load: Load::Udp { rate_bits }, to, length, type_of_service: 0 }
@@ -120,7 +139,7 @@ impl Iperf {
                 call.args(["-C", name, "-P", &streams.to_string()]);
             }
             Load::Udp { rate_bits } => {
-                call.args(["-u", "-b", &rate_bits.to_string(), "-l", "1200"]);
+                call.args(["-u", "-b", &rate_bits.to_string(), "-l", &UDP_PAYLOAD_BYTES.to_string()]);
             }
         }
         if options.type_of_service != 0 {
