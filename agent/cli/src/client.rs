@@ -107,6 +107,8 @@ impl Watch {
         match self.stream.message().await {
             Ok(Some(message)) => message.snapshot.ok_or_else(|| NoAnswer::Empty(self.socket.clone())),
             Ok(None) => Err(NoAnswer::Ended(self.socket.clone())),
+            // A status with a source is no answer of the agent's: the connection broke in the middle.
+            Err(status) if std::error::Error::source(&status).is_some() => Err(NoAnswer::Ended(self.socket.clone())),
             Err(status) => Err(no_answer(&self.socket, &status)),
         }
     }

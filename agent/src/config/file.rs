@@ -79,7 +79,7 @@ struct RawLog {
 impl File {
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
         Self::parse(path, &text)
     }
 

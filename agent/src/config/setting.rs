@@ -43,12 +43,12 @@ pub enum Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read the configuration file {}: {source}; name one with --config", path.display())]
+    #[error("cannot read the configuration file {}: {error}; name one with --config", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// The file is no YAML, or has a key that is not known.
     #[error("{}: {reason}; `weir agent --help` shows every key", path.display())]
