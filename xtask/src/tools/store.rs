@@ -22,6 +22,7 @@ pub fn ensure(name: &str, version: &str, what: &str, fill: impl FnOnce(&Path) ->
     if folder.is_dir() {
         return Ok(folder);
     }
+    remove_leftovers(&tools, &format!(".{name}-"))?;
     eprintln!("fetching {what} into {}", folder.display());
     let unfinished = tempfile::Builder::new()
         .prefix(&format!(".{name}-"))
@@ -49,6 +50,18 @@ pub fn lock(path: &Path) -> Result<File> {
         }
     }
     Ok(file)
+}
+
+/// Removes what an installation that was killed left behind. The lock is held, so nobody uses it.
+fn remove_leftovers(tools: &Path, prefix: &str) -> Result<()> {
+    for entry in fs::read_dir(tools).with_context(|| format!("cannot list {}", tools.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Temporary folders are private (0700); a tool may be used by what runs as another user.
