@@ -11,6 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CloneFlags, setns};
 
+const NEEDS_ROOT: &str = "run this rung as root (`cargo xtask test --rung load`)";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A network namespace with its loopback up, deleted on drop. The lab's sweep removes it if this process is killed.
@@ -18,9 +20,8 @@ pub(crate) struct Namespace(String);
 
 impl Namespace {
     pub(crate) fn new() -> Result<Self> {
-        let name = format!("weir-lab-{}-net{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        run("ip", &["netns", "add", &name], "").context("run this rung as root (`cargo xtask test --rung load`)")?;
-        let namespace = Self(name);
+        let namespace = Self(new_name());
+        run("ip", &["netns", "add", &namespace.0], "").context(NEEDS_ROOT)?;
         namespace.ip("link set lo up")?;
         Ok(namespace)
     }
@@ -31,7 +32,7 @@ impl Namespace {
 
     /// Runs lines of `ip` inside.
     pub(crate) fn ip(&self, lines: &str) -> Result<()> {
-        run("ip", &["-n", &self.0, "-batch", "-"], lines)
+        ip_in(&self.0, lines)
     }
 
     /// Runs lines of `tc` inside.
@@ -72,6 +73,41 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "del", &self.0]).output();
     }
+}
+
+/// Many namespaces, made and deleted by one process each way.
+pub(crate) struct Namespaces(Vec<String>);
+
+impl Namespaces {
+    pub(crate) fn new(count: u16) -> Result<Self> {
+        let namespaces = Self((0..count).map(|_| new_name()).collect());
+        run("ip", &["-batch", "-"], &namespaces.lines("add")).context(NEEDS_ROOT)?;
+        Ok(namespaces)
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    fn lines(&self, verb: &str) -> String {
+        let lines: Vec<String> = self.0.iter().map(|name| format!("netns {verb} {name}")).collect();
+        lines.join("\n")
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        let _ = run("ip", &["-force", "-batch", "-"], &self.lines("del"));
+    }
+}
+
+fn new_name() -> String {
+    format!("weir-lab-{}-net{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs lines of `ip` inside a namespace.
+pub(crate) fn ip_in(namespace: &str, lines: &str) -> Result<()> {
+    run("ip", &["-n", namespace, "-batch", "-"], lines)
 }
 
 fn run(program: &str, arguments: &[&str], input: &str) -> Result<()> {

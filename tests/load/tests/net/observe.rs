@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use weir::net::Netlink;
 use weir_core::host::{Host, Link};
 
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, Namespaces, ip_in};
 
 fn observe(node: &Namespace) -> Result<Host> {
     node.block_on(|| async { Ok(Netlink::open()?.observe().await?) })
@@ -104,38 +103,30 @@ fn a_node_without_routes_or_pods_is_no_error() -> Result<()> {
 /// Pods that come and go while the node is observed neither disturb nor hide one that stays.
 #[test]
 fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
+    const CHURN: u32 = 30;
     let (node, stable) = (Namespace::new()?, Namespace::new()?);
     veth(&node, "stable0", &stable, "eth0", &["10.1.0.1/32"])?;
-    let done = AtomicBool::new(false);
-    let rounds = thread::scope(|scope| {
+    thread::scope(|scope| {
         let churn = scope.spawn(|| {
-            let mut rounds = 0;
-            while !done.load(Ordering::Relaxed) {
+            for _ in 0..CHURN {
                 let pod = Namespace::new()?;
                 veth(&node, "brief0", &pod, "eth0", &["10.1.0.2/32"])?;
                 drop(pod);
                 // A deleted namespace takes its veths along a little later.
                 let _ = node.ip("link del brief0");
-                rounds += 1;
             }
-            Ok::<_, anyhow::Error>(rounds)
+            Ok::<_, anyhow::Error>(())
         });
-        let observed = node.block_on(|| async {
+        node.block_on(|| async {
             let netlink = Netlink::open()?;
-            let end = Instant::now() + Duration::from_secs(3);
-            while Instant::now() < end {
+            while !churn.is_finished() {
                 let host = netlink.observe().await?;
-                let stable = link(&host, "stable0")?.1;
-                ensure!(stable.inside == addresses(&["10.1.0.1"]), "{host:#?}");
+                ensure!(link(&host, "stable0")?.1.inside == addresses(&["10.1.0.1"]), "{host:#?}");
             }
             Ok(())
-        });
-        done.store(true, Ordering::Relaxed);
-        let rounds = churn.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        observed.and(rounds)
-    })?;
-    assert!(rounds > 3, "only {rounds} pods came and went: the test proves nothing");
-    Ok(())
+        })?;
+        churn.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// 250 pods are all found, in a time that grows no faster than their number. The shortest of several rounds counts:
@@ -144,14 +135,15 @@ fn pods_that_vanish_meanwhile_are_no_error() -> Result<()> {
 fn a_full_node() -> Result<()> {
     const FEW: u16 = 50;
     const MANY: u16 = 250;
-    const ROUNDS: u32 = 41;
+    const ROUNDS: u32 = 21;
     let node = Namespace::new()?;
-    let mut pods = Vec::new();
-    let mut grow = |to: u16| -> Result<Duration> {
-        for number in u16::try_from(pods.len())?..to {
-            let (pod, inside) = (Namespace::new()?, format!("10.1.{}.{}/32", number / 200, number % 200));
-            veth(&node, &format!("pod{number}"), &pod, "eth0", &[&inside])?;
-            pods.push(pod);
+    let pods = Namespaces::new(MANY)?;
+    let measure = |from: u16, to: u16| -> Result<Duration> {
+        let new = || pods.names().iter().enumerate().take(to.into()).skip(from.into());
+        let veths = new().map(|(number, pod)| format!("link add pod{number} type veth peer name eth0 netns {pod}\n"));
+        node.ip(&veths.collect::<String>())?;
+        for (number, pod) in new() {
+            ip_in(pod, &format!("addr add 10.1.{}.{}/32 dev eth0", number / 200, number % 200))?;
         }
         node.block_on(|| async {
             let netlink = Netlink::open()?;
@@ -165,7 +157,7 @@ fn a_full_node() -> Result<()> {
             Ok(shortest)
         })
     };
-    let (few, many) = (grow(FEW)?, grow(MANY)?);
+    let (few, many) = (measure(0, FEW)?, measure(FEW, MANY)?);
     println!("observe: {FEW} pods {few:?}, {MANY} pods {many:?}");
     let (more_pods, longer) = (f64::from(MANY) / f64::from(FEW), many.as_secs_f64() / few.as_secs_f64());
     assert!(longer < 2.0 * more_pods, "{more_pods} times the pods take {longer:.1} times as long");
