@@ -6,11 +6,14 @@
 //! `weir cleanup`.
 //!
 //! # What a change costs
-//! The kernel swaps a root (`qdisc_graft`, `net/sched/sch_api.c`) by stopping the device's queues: packets that wait in
-//! the old qdisc are dropped, and so are those sent within the RCU grace period that follows (under a millisecond; one
-//! per `mq` leaf, for the whole device). TCP sends them again. So nothing is swapped that already is as wanted, the
-//! parameters of an `fq` of ours are changed in place, which loses nothing, and limits, labels and restarts of the
-//! agent touch no qdisc at all.
+//! The kernel swaps a qdisc (`qdisc_graft`, `net/sched/sch_api.c`) by stopping the whole device: packets that wait in
+//! the old qdisc are dropped, and so are those sent until the RCU grace period that follows has passed. Installing
+//! costs one such gap, and one more per transmit queue, unless `net.core.default_qdisc` is `fq`; restoring costs the
+//! same. Measured on an emulated 6.12: 8 ms a swap, for a leaf as for a root. TCP sends again what was lost.
+//!
+//! So nothing is swapped that is as wanted already. Parameters of an `fq` that stands where it should are changed in
+//! place, which loses nothing (measured: 0 of 4,005 packets over 20 changes). Changes of limits and labels, and
+//! restarts of the agent, touch no qdisc at all.
 
 mod decide;
 mod devices;
