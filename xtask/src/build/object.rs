@@ -1,11 +1,13 @@
 //! The BPF object: the crate `weir-ebpf` for the kernel's machine.
 
-use std::fs;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::{env, fs, iter};
 
 use anyhow::{Context, Result};
 
-use crate::tools::{bpf_linker, rust_src};
+use crate::tools::bpf_linker::{self, Rustc};
+use crate::tools::rust_src;
 use crate::{paths, process};
 
 const TARGET: &str = "bpfel-unknown-none";
@@ -26,12 +28,22 @@ pub fn build_object() -> Result<PathBuf> {
         .arg(paths::bpf_target_dir())
         // -Z build-std on the stable compiler: what is installed is used.
         .env("RUSTC_BOOTSTRAP", "1")
+        // rustup sets this for what cargo starts; a toolchain without rustup does not.
+        .env("LD_LIBRARY_PATH", library_path()?)
         .env("RUSTFLAGS", format!("-C linker={} {RUSTFLAGS}", linker.display()));
     process::run(&mut cargo).context("cannot build the kernel programs")?;
     let built = paths::bpf_target_dir().join(TARGET).join("release/weir-ebpf");
     let object = paths::bpf_object();
     copy_if_changed(&built, &object)?;
     Ok(object)
+}
+
+/// Where bpf-linker finds rustc's LLVM, before the places that were set already.
+fn library_path() -> Result<OsString> {
+    let set = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let folders = iter::once(Rustc::installed()?.libraries()).chain(env::split_paths(&set));
+    env::join_paths(folders.filter(|folder| !folder.as_os_str().is_empty()))
+        .context("a library folder's name has a `:`")
 }
 
 fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {

@@ -74,9 +74,14 @@ impl Rustc {
         })
     }
 
+    /// The folder with rustc's shared libraries, among them the LLVM that bpf-linker loads.
+    pub fn libraries(&self) -> PathBuf {
+        self.sysroot.join("lib")
+    }
+
     /// rustc's own shared LLVM: the real file, not the small linker script beside it.
     fn llvm_library(&self) -> Result<PathBuf> {
-        let lib = self.sysroot.join("lib");
+        let lib = self.libraries();
         let prefix = format!("libLLVM.so.{}.", self.llvm_major);
         for entry in fs::read_dir(&lib).with_context(|| format!("cannot list {}", lib.display()))? {
             let entry = entry?;
