@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir::files::{Content, Loaded, read};
+use weir_api::yaml;
 use weir_core::{
     desired::{admit, desired},
     host::Host,
@@ -16,7 +17,7 @@ const STEP: &str = "\n=====\n";
 /// from nowhere.
 pub fn files(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let mut loaded = Loaded::default();
+    let (mut loaded, mut known) = (Loaded::default(), BTreeSet::new());
     for step in text.split(STEP).take(8) {
         let contents: BTreeMap<String, Content> = [("a.yaml".to_owned(), Content::Text(step.into()))].into();
         let next = read(&contents, &loaded);
@@ -25,10 +26,14 @@ pub fn files(data: &[u8]) {
         let away = [("a.yaml".to_owned(), Content::Away)].into();
         assert_eq!(read(&away, &next).world, next.world, "a file that comes back at once took something away");
 
-        let fresh: BTreeSet<String> = names(&read(&contents, &Loaded::default()).world);
-        let known: BTreeSet<String> = names(&loaded.world).union(&fresh).cloned().collect();
-        // A tier may be held back by an uplink that is no longer there; what is in force was always in a file.
-        assert!(names(&next.world).is_subset(&known), "from nowhere: {:?}", names(&next.world));
+        let entries = yaml::read(step);
+        let here: BTreeSet<String> = entries.iter().filter_map(|entry| Some(entry.id.as_ref()?.to_string())).collect();
+        known.extend(here.iter().cloned());
+        let found = names(&next.world);
+        assert!(found.is_subset(&known), "from nowhere: {found:?} of {known:?}");
+        let all_told = entries.iter().all(|entry| entry.id.is_some());
+        let whole = all_told && next.rejections.iter().all(|rejection| rejection.object.kind != "File");
+        assert!(!whole || found.is_subset(&here), "removed, and still in force: {found:?} of {here:?}");
         // Whatever is in force, there is an answer to what a node should have.
         let (_, findings) = desired(&next.world, &Host::default(), "n1");
         assert!(findings.rejections.is_empty(), "{findings:?}");

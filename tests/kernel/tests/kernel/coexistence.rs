@@ -48,9 +48,7 @@ fn filters_that_were_there_go_on_to_work() -> Result<()> {
     drop(call);
     agent.terminate()?;
 
-    let (bpffs, state) = (world.node.bpffs(), world.node.state_dir());
-    let arguments = ["cleanup", "--bpffs", &bpffs.to_string_lossy(), "--state-dir", &state.to_string_lossy()];
-    world.node.weir(&arguments)?.wait_ok(Duration::from_secs(10))?;
+    world.cleanup()?;
     for (interface, hook) in hooks {
         let filters = node.run(&["tc", "filter", "show", "dev", interface, hook])?;
         ensure!(filters.contains("matchall"), "cleanup took the filter of {interface} {hook} away: {filters}");

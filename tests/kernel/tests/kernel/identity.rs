@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use weir_lab::traffic::{Call, CallOptions, Echo};
+use weir_lab::traffic::{Call, CallOptions, Server};
 use weir_lab::{Capture, Family, NodeOptions, PodOptions, Wiring};
 
 use crate::world::{BULK, LE, SOON, World};
@@ -50,7 +50,7 @@ fn exempt_destinations_are_not_shaped() -> Result<()> {
     let world = World::new()?;
     let tv = world.lab.client("tv")?;
     let at = SocketAddr::new(tv.v4(), 7000);
-    let _echo = Echo::start(tv.ns(), at)?;
+    let _echo = Server::echo(tv.ns(), at)?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     let _agent = world.agent()?;
     let far = world.call(&seed)?;

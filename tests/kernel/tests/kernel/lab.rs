@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use weir_lab::traffic::{Call, CallOptions, Echo, Sample, Summary};
+use weir_lab::traffic::{Call, CallOptions, Sample, Server, Summary};
 use weir_lab::{Capture, Lab, LabOptions, Netns, NodeOptions, PodOptions};
 
 const PORT: u16 = 7000;
@@ -19,7 +19,7 @@ fn call(ns: &Netns, to: SocketAddr) -> Result<Vec<Sample>> {
 fn every_kind_of_pod_reaches_the_internet() -> Result<()> {
     let lab = Lab::new(LabOptions { bottleneck: None })?;
     let (v4, v6) = (lab.internet().at(PORT), lab.internet().at_v6(PORT));
-    let _echo = [Echo::start(lab.internet().ns(), v4)?, Echo::start(lab.internet().ns(), v6)?];
+    let _echo = [Server::echo(lab.internet().ns(), v4)?, Server::echo(lab.internet().ns(), v6)?];
     for masquerade in [false, true] {
         let node = lab.node(1 + u8::from(masquerade), NodeOptions { masquerade, ..NodeOptions::default() })?;
         let pods = [node.pod("routed", PodOptions::default())?, node.pod("bridged", PodOptions::bridged())?];
@@ -40,7 +40,7 @@ fn every_kind_of_pod_reaches_the_internet() -> Result<()> {
 fn clients_reach_the_internet_and_a_pod_counts_what_it_sends() -> Result<()> {
     let lab = Lab::new(LabOptions { bottleneck: None })?;
     let to = lab.internet().at(PORT);
-    let _echo = Echo::start(lab.internet().ns(), to)?;
+    let _echo = Server::echo(lab.internet().ns(), to)?;
     let client = lab.client("tv")?;
     let summary = Summary::of_all(&call(client.ns(), to)?);
     ensure!(summary.count > 0 && summary.lost == 0, "{summary:?}");

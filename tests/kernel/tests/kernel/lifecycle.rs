@@ -5,14 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use weir_lab::{Agent, AgentOptions, NodeOptions, PodOptions};
 
-use crate::world::{BULK, LE, SOON, World};
+use crate::world::{BULK, LE, World};
 
 fn without_a_gap(stop: impl Fn(Agent) -> Result<()>) -> Result<()> {
     let world = World::new()?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let agent = world.agent()?;
-    let call = world.call(&seed)?;
-    world.wait_marked(&seed, true)?;
+    let (seed, agent, call) = world.shaped()?;
     let capture = world.watch(&seed)?;
     stop(agent)?;
     std::thread::sleep(Duration::from_secs(1));
@@ -42,14 +39,12 @@ fn a_terminated_agent_leaves_shaping_in_force() -> Result<()> {
 #[test]
 fn a_second_agent_refuses_to_start() -> Result<()> {
     let world = World::new()?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let first = world.agent()?;
+    let (seed, first, call) = world.shaped()?;
     let second = world.node.spawn_agent(&AgentOptions::default())?;
     let other = second.wait()?;
     ensure!(other.code.is_some_and(|code| code != 0), "the second agent ended with {:?}", other.code);
     ensure!(other.stderr.contains("another") || other.stderr.contains("already"), "it only says: {}", other.stderr);
     first.get("/readyz")?;
-    let call = world.call(&seed)?;
     world.wait_marked(&seed, true)?;
     drop(call);
     Ok(())
@@ -60,24 +55,19 @@ fn cleanup_takes_everything_out_and_restores_the_qdisc() -> Result<()> {
     let world = World::new()?;
     let node = world.node.ns();
     node.tc(&["qdisc replace dev eth0 root handle 77: pfifo limit 321"])?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let agent = world.agent()?;
-    let call = world.call(&seed)?;
-    world.wait_marked(&seed, true)?;
+    let (seed, agent, call) = world.shaped()?;
     ensure!(node.qdiscs("eth0")?[0].kind == "fq", "the agent has put no fq there");
     agent.terminate()?;
 
-    let (bpffs, state) = (world.node.bpffs(), world.node.state_dir());
-    let arguments = ["cleanup", "--bpffs", &bpffs.to_string_lossy(), "--state-dir", &state.to_string_lossy()];
-    let report = world.node.weir(&arguments)?.wait_ok(2 * SOON)?;
+    let report = world.cleanup()?;
     ensure!(report.contains("qdisc"), "{report}");
     world.wait_marked(&seed, false)?;
     drop(call);
     let description = node.run(&["tc", "qdisc", "show", "dev", "eth0"])?;
     ensure!(description.contains("pfifo 77:") && description.contains("limit 321p"), "{description}");
-    let pins: Vec<_> = std::fs::read_dir(&bpffs)?.flatten().map(|entry| entry.file_name()).collect();
+    let pins: Vec<_> = std::fs::read_dir(world.node.bpffs())?.flatten().map(|entry| entry.file_name()).collect();
     ensure!(pins.is_empty(), "pins are left: {pins:?}");
-    let again = world.node.weir(&arguments)?.wait_ok(2 * SOON)?;
+    let again = world.cleanup()?;
     ensure!(again.to_lowercase().contains("nothing"), "{again}");
     Ok(())
 }
@@ -99,10 +89,7 @@ fn every_queue_of_a_multi_queue_device_gets_fq() -> Result<()> {
 #[test]
 fn an_interface_that_goes_and_comes_back_is_followed() -> Result<()> {
     let world = World::new()?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let agent = world.agent()?;
-    let call = world.call(&seed)?;
-    world.wait_marked(&seed, true)?;
+    let (seed, agent, call) = world.shaped()?;
     world.lab.unplug(&world.node)?;
     std::thread::sleep(Duration::from_millis(500));
     agent.get("/healthz")?;

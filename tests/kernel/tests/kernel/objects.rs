@@ -27,10 +27,7 @@ fn a_label_is_obeyed_when_it_comes_and_when_it_goes() -> Result<()> {
 #[test]
 fn a_broken_file_leaves_the_last_good_version_in_force() -> Result<()> {
     let world = World::new()?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let agent = world.agent()?;
-    let call = world.call(&seed)?;
-    world.wait_marked(&seed, true)?;
+    let (seed, agent, call) = world.shaped()?;
     let capture = world.watch(&seed)?;
     let tier = |spec: &str| {
         format!("apiVersion: weir.dev/v1alpha1\nkind: TrafficTier\nmetadata: {{name: bulk}}\nspec: {spec}\n")

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use weir_lab::traffic::{Call, CallOptions, Echo};
+use weir_lab::traffic::{Call, CallOptions, Server};
 use weir_lab::{
     Agent, AgentOptions, Bottleneck, Capture, Counters, Lab, LabOptions, Node, NodeOptions, Pod, PodOptions, Seen,
 };
@@ -23,7 +23,7 @@ const ECHO_PORT: u16 = 7000;
 /// A node behind a fast link, and an internet host that echoes UDP.
 pub(crate) struct World {
     pub(crate) node: Node,
-    _echo: [Echo; 2],
+    _echo: [Server; 2],
     pub(crate) lab: Lab,
 }
 
@@ -44,8 +44,8 @@ impl World {
         let node = lab.node(1, node)?;
         let internet = lab.internet();
         let echo = [
-            Echo::start(internet.ns(), internet.at(ECHO_PORT))?,
-            Echo::start(internet.ns(), internet.at_v6(ECHO_PORT))?,
+            Server::echo(internet.ns(), internet.at(ECHO_PORT))?,
+            Server::echo(internet.ns(), internet.at_v6(ECHO_PORT))?,
         ];
         let world = Self { node, _echo: echo, lab };
         world.node.objects().apply_node(&world.node)?;
@@ -74,6 +74,22 @@ impl World {
     /// A call from a pod over IPv4, 50 packets a second.
     pub(crate) fn call(&self, pod: &Pod) -> Result<Call> {
         Call::start(pod.ns(), self.lab.internet().at(ECHO_PORT), CallOptions::default())
+    }
+
+    /// A pod of the tier, an agent, and a call that is shaped already.
+    pub(crate) fn shaped(&self) -> Result<(Pod, Agent<'_>, Call)> {
+        let seed = self.pod("seed", PodOptions::default(), BULK)?;
+        let agent = self.agent()?;
+        let call = self.call(&seed)?;
+        self.wait_marked(&seed, true)?;
+        Ok((seed, agent, call))
+    }
+
+    /// `weir cleanup` on the node; what it said.
+    pub(crate) fn cleanup(&self) -> Result<String> {
+        let (bpffs, state) = (self.node.bpffs(), self.node.state_dir());
+        let arguments = ["cleanup", "--bpffs", &bpffs.to_string_lossy(), "--state-dir", &state.to_string_lossy()];
+        self.node.weir(&arguments)?.wait_ok(2 * SOON)
     }
 
     /// A call over IPv6.

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, Summary, Web};
 use weir_lab::{Agent, AgentOptions, Counters, Metrics, Pod};
 
 use super::enforce;
 use super::events::{Events, round};
-use super::sampler::{self, Playing};
+use super::sampler::{self, Cue, Playing};
 use super::shaping::kernel;
 use super::stage::Stage;
 
@@ -95,7 +95,8 @@ impl Demo<'_> {
         let seed = self.stage.start_seed(STREAMS, length, 0)?;
         self.events.mark("the seed starts");
         let from = Instant::now() + SETTLE;
-        sampler::play(self.events, self.stage, Playing { call: None, web: None }, SETTLE + MEASURE_BULK)?;
+        let silent = Playing { call: None, web: None };
+        sampler::play(self.events, self.stage, silent, SETTLE + MEASURE_BULK, Vec::new())?;
         let mbit = seed.finish()?.mbit(from, from + MEASURE_BULK);
         self.events.mark("the seed ends");
         Ok(round(mbit, 2))
@@ -111,10 +112,17 @@ impl Demo<'_> {
         } else {
             None
         };
-        self.play(&call, &web, SETTLE)?;
-        let (from, before) = (Instant::now(), self.sent_by_others()?);
-        self.play(&call, &web, MEASURE)?;
+        let mut begin = None;
+        let cue = Cue {
+            at: SETTLE,
+            act: Box::new(|| {
+                begin = Some((Instant::now(), self.sent_by_others()?));
+                Ok(())
+            }),
+        };
+        self.play(&call, &web, SETTLE + MEASURE, vec![cue])?;
         let (to, after) = (Instant::now(), self.sent_by_others()?);
+        let (from, before) = begin.context("the act was too short to measure")?;
         let bulk = seed.map(|seed| anyhow::Ok(seed.finish()?.mbit(from, to))).transpose()?;
         let call = Summary::of(&call.finish()?, from, to);
         let web = Summary::of(&web.finish()?, from, to);
@@ -135,19 +143,22 @@ impl Demo<'_> {
         self.events.step("live", "taking the seed's label away and putting it back, live", length.as_secs());
         let (call, web) = (self.stage.start_call()?, self.stage.start_web());
         let seed = self.stage.start_seed(STREAMS, length, 0)?;
-        self.play(&call, &web, SETTLE)?;
-        self.stage.label_seed(false)?;
-        self.events.mark_shaped("label removed", false);
-        self.play(&call, &web, WITHOUT_LABEL)?;
-        self.stage.label_seed(true)?;
-        self.events.mark_shaped("label put back", true);
-        self.play(&call, &web, WITHOUT_LABEL)?;
+        let change = |at: Duration, labelled: bool, what: &'static str| Cue {
+            at,
+            act: Box::new(move || {
+                self.stage.label_seed(labelled)?;
+                self.events.mark_shaped(what, labelled);
+                Ok(())
+            }),
+        };
+        let cues = vec![change(SETTLE, false, "label removed"), change(SETTLE + WITHOUT_LABEL, true, "label put back")];
+        self.play(&call, &web, SETTLE + 2 * WITHOUT_LABEL, cues)?;
         seed.finish()?;
         Ok(())
     }
 
-    fn play(&self, call: &Call, web: &Web, length: Duration) -> Result<()> {
-        sampler::play(self.events, self.stage, Playing { call: Some(call), web: Some(web) }, length)
+    fn play(&self, call: &Call, web: &Web, length: Duration, cues: Vec<Cue>) -> Result<()> {
+        sampler::play(self.events, self.stage, Playing { call: Some(call), web: Some(web) }, length, cues)
     }
 
     fn sent_by_others(&self) -> Result<u64> {

@@ -22,9 +22,19 @@ pub(super) struct Playing<'a> {
     pub(super) web: Option<&'a Web>,
 }
 
-/// Lets the scene play for `length` and tells a sample every 200 ms.
-pub(super) fn play(events: &Events, stage: &Stage, playing: Playing, length: Duration) -> Result<()> {
-    let end = Instant::now() + length;
+/// Something to do while the scene plays.
+pub(super) struct Cue<'a> {
+    /// When, from the beginning.
+    pub(super) at: Duration,
+    /// What.
+    pub(super) act: Box<dyn FnOnce() -> Result<()> + 'a>,
+}
+
+/// Lets the scene play for `length`, tells a sample every 200 ms, and acts on the cues in their order.
+pub(super) fn play(events: &Events, stage: &Stage, playing: Playing, length: Duration, cues: Vec<Cue>) -> Result<()> {
+    let start = Instant::now();
+    let end = start + length;
+    let mut cues = cues.into_iter().peekable();
     let mut windows = VecDeque::new();
     let mut last = (Instant::now(), sent(stage)?);
     while Instant::now() < end {
@@ -32,6 +42,9 @@ pub(super) fn play(events: &Events, stage: &Stage, playing: Playing, length: Dur
         let now = (Instant::now(), sent(stage)?);
         windows.push_back((last.0, now.0, rates(&last.1, &now.1, now.0 - last.0)));
         last = now;
+        while let Some(cue) = cues.next_if(|cue| start.elapsed() >= cue.at) {
+            (cue.act)()?;
+        }
         tell(events, playing, &mut windows, LAG);
     }
     if !windows.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use weir_lab::traffic::{Call, CallOptions, Echo, Iperf, IperfOptions, Web, WebOptions, WebServer};
+use weir_lab::traffic::{Call, CallOptions, Iperf, IperfOptions, Server, Web, WebOptions};
 use weir_lab::{Bottleneck, Lab, LabOptions, Node, NodeOptions, Pod, PodOptions};
 
 const ECHO_PORT: u16 = 7000;
@@ -34,7 +34,7 @@ pub(super) struct Stage {
     pub(super) node: Node,
     pub(super) link: Bottleneck,
     next_port: AtomicU16,
-    _servers: (Echo, WebServer),
+    _servers: [Server; 2],
     pub(super) lab: Lab,
 }
 
@@ -46,10 +46,8 @@ impl Stage {
         let node = lab.node(1, NodeOptions::default())?;
         let [call, web, seed, load] = ["call", "web", "seed", "load"].map(|name| node.pod(name, PodOptions::default()));
         let internet = lab.internet();
-        let servers = (
-            Echo::start(internet.ns(), internet.at(ECHO_PORT))?,
-            WebServer::start(internet.ns(), internet.at(WEB_PORT))?,
-        );
+        let servers =
+            [Server::echo(internet.ns(), internet.at(ECHO_PORT))?, Server::web(internet.ns(), internet.at(WEB_PORT))?];
         let next_port = AtomicU16::new(FIRST_IPERF_PORT);
         let stage =
             Self { call: call?, web: web?, seed: seed?, load: load?, node, link, next_port, _servers: servers, lab };

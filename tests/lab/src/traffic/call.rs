@@ -45,33 +45,6 @@ pub fn serve_echo(socket: &UdpSocket, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// An echo server on a thread. Stops when dropped.
-#[derive(Debug)]
-pub struct Echo {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<()>>>,
-}
-
-impl Echo {
-    /// Starts to answer at this address inside the namespace.
-    pub fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
-        let socket = ns.enter(|| UdpSocket::bind(at).with_context(|| format!("cannot listen at udp {at}")))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || serve_echo(&socket, &stopped));
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// A running call.
 #[derive(Debug)]
 pub struct Call {

@@ -3,9 +3,11 @@
 mod call;
 mod iperf;
 mod percentile;
+mod server;
 mod web;
 
-pub use call::{Call, CallOptions, Echo, serve_echo};
+pub use call::{Call, CallOptions, serve_echo};
 pub use iperf::{Arrived, Congestion, Iperf, IperfOptions, Load};
 pub use percentile::{Sample, Summary};
-pub use web::{Web, WebOptions, WebServer, serve_web};
+pub use server::Server;
+pub use web::{Web, WebOptions, serve_web};

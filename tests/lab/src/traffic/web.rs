@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::percentile::Sample;
 use crate::netns::Netns;
@@ -50,33 +50,6 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_LIMIT))?;
     std::io::copy(&mut stream, &mut std::io::sink())?;
     stream.write_all(b"done\n")
-}
-
-/// A server on a thread. Stops when dropped.
-#[derive(Debug)]
-pub struct WebServer {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<()>>>,
-}
-
-impl WebServer {
-    /// Starts to serve at this address inside the namespace.
-    pub fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
-        let listener = ns.enter(|| TcpListener::bind(at).with_context(|| format!("cannot listen at tcp {at}")))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || serve_web(&listener, &stopped));
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for WebServer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// A running series of requests, one after the other.

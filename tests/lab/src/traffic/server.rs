@@ -1,0 +1,48 @@
+//! The other side of calls and requests, on a thread.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+
+use super::call::serve_echo;
+use super::web::serve_web;
+use crate::netns::Netns;
+
+/// A running server. Stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Server {
+    /// Answers calls at this UDP address inside the namespace.
+    pub fn echo(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let socket = ns.enter(|| UdpSocket::bind(at).with_context(|| format!("cannot listen at udp {at}")))?;
+        Ok(Self::on_a_thread(move |stop| serve_echo(&socket, stop)))
+    }
+
+    /// Answers short requests at this TCP address inside the namespace.
+    pub fn web(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let listener = ns.enter(|| TcpListener::bind(at).with_context(|| format!("cannot listen at tcp {at}")))?;
+        Ok(Self::on_a_thread(move |stop| serve_web(&listener, stop)))
+    }
+
+    fn on_a_thread(serve: impl FnOnce(&AtomicBool) -> Result<()> + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        Self { stop, thread: Some(std::thread::spawn(move || serve(&stopped))) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
