@@ -60,10 +60,10 @@ async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let served = Served { snapshots, health, kernel };
     // Whichever ends first ends the other: an agent that cannot be asked, or does not enforce, must be restarted.
     let guard = stop.clone().drop_guard();
-    let server = tokio::spawn(serve(listeners, served, stop.clone()));
+    let answering = tokio::spawn(serve(listeners, served, stop.clone()));
     let result = reconciler.run(source.updates(), requests, stop).await;
     drop(guard);
-    server.await.context("the server's task ended early")??;
+    answering.await.context("the server's task ended early")??;
     drop(lock);
     result
 }

@@ -39,7 +39,11 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
         };
         actions.push(action("restore qdisc", &entry.name, outcome));
     }
-    if recorded.0.is_empty() { state.forget_qdiscs()? } else { state.save_qdiscs(&recorded)? }
+    if recorded.0.is_empty() {
+        state.forget_qdiscs()?;
+    } else {
+        state.save_qdiscs(&recorded)?;
+    }
     drop(lock);
     Ok(actions)
 }

@@ -116,14 +116,13 @@ impl Attacher {
         let pin = self.pins.link(ifindex, program);
         let classifier = classifier(&mut self.object, program)?;
         let failed = |source| DatapathError::program(format!("attach to {name}"), program, source);
-        let id = match replace_pinned(classifier, &pin) {
-            Some(id) => id,
-            None => {
-                // Whatever stands there is a link to an interface that is gone.
-                let _ = std::fs::remove_file(&pin);
-                let first = TcAttachOptions::TcxOrder(LinkOrder::first());
-                classifier.attach_with_options(name, direction(program), first).map_err(failed)?
-            }
+        let id = if let Some(id) = replace_pinned(classifier, &pin) {
+            id
+        } else {
+            // Whatever stands there is a link to an interface that is gone.
+            let _ = std::fs::remove_file(&pin);
+            let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+            classifier.attach_with_options(name, direction(program), first).map_err(failed)?
         };
         let link = classifier.take_link(id).map_err(failed)?;
         if pin.exists() {

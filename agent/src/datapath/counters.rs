@@ -80,7 +80,8 @@ impl Datapath {
         })
     }
 
-    fn pod(&self, slot: u16, now_ns: u64) -> Result<PodNow, DatapathError> {
+    /// What a slot's counters say.
+    pub fn pod(&self, slot: u16, now_ns: u64) -> Result<PodNow, DatapathError> {
         let traffic = self.tables.pod_traffic.sum(slot)?;
         let uplink = self.tables.pod_uplink.sum(slot)?;
         Ok(PodNow {

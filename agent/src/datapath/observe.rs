@@ -11,11 +11,11 @@ impl Datapath {
         let attached = self.attached(names);
         let tables = &self.tables;
         let mut state = KernelState { attached, ..KernelState::default() };
-        for entry in tables.interfaces.iter() {
+        for entry in &tables.interfaces {
             let (ifindex, config) = entry.map_err(|source| DatapathError::map("read", maps::INTERFACES, source))?;
             state.interfaces.insert(ifindex, config.0);
         }
-        for entry in tables.cgroups.iter() {
+        for entry in &tables.cgroups {
             let (cgroup, slot) = entry.map_err(|source| DatapathError::map("read", maps::CGROUPS, source))?;
             state.cgroups.insert(cgroup, u16::try_from(slot).unwrap_or(0));
         }

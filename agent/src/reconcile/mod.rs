@@ -3,6 +3,7 @@
 //! The same round runs on every change of the objects or of the node's network, on a slow tick, and after a restart.
 //! Nothing else writes to the kernel.
 
+mod departed;
 mod qdiscs;
 mod round;
 mod state;
@@ -39,6 +40,7 @@ use crate::{
 
 pub use state::{Lock, RecordedQdiscs, StateFolder};
 
+use departed::Departed;
 use qdiscs::QdiscKeeper;
 
 /// What the loop is told at its start.
@@ -69,6 +71,7 @@ pub struct Reconciler {
     host: Host,
     /// What the last round led to.
     last: Round,
+    departed: Departed,
     stats: ReconcileStats,
 }
 
@@ -112,6 +115,7 @@ impl Reconciler {
             stale_since: None,
             host: Host::default(),
             last: Round::default(),
+            departed: Departed::default(),
             stats: ReconcileStats::default(),
         })
     }
@@ -133,7 +137,7 @@ impl Reconciler {
                 () = stop.cancelled() => break,
                 changed = updates.changed() => {
                     changed.context("the source of objects has ended")?;
-                    self.take_update(&updates.borrow_and_update());
+                    self.take_update(updates.borrow_and_update().as_ref());
                     Cause::Objects
                 }
                 event = events.next() => {
@@ -165,7 +169,7 @@ impl Reconciler {
         Ok(())
     }
 
-    fn take_update(&mut self, update: &Option<Update>) {
+    fn take_update(&mut self, update: Option<&Update>) {
         let Some(update) = update else { return };
         for rejection in &update.rejections {
             if !self.source_findings.rejections.contains(rejection) {

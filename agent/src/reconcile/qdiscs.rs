@@ -57,8 +57,11 @@ impl QdiscKeeper {
         desired: &mut Desired,
         look: bool,
     ) -> anyhow::Result<Kept> {
-        let interfaces: BTreeMap<String, BTreeSet<u32>> =
-            desired.uplinks.iter().map(|(name, uplink)| (name.clone(), uplink.interfaces.keys().copied().collect())).collect();
+        let interfaces: BTreeMap<String, BTreeSet<u32>> = desired
+            .uplinks
+            .iter()
+            .map(|(name, uplink)| (name.clone(), uplink.interfaces.keys().copied().collect()))
+            .collect();
         let kept = match &self.last {
             Some((last, kept)) if !look && *last == interfaces => kept.clone(),
             _ => self.look(netlink, host, desired).await?,
@@ -166,12 +169,17 @@ impl QdiscKeeper {
 
     /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone.
     pub(super) async fn forget_unwanted(&mut self, netlink: &Netlink, host: &Host) -> anyhow::Result<()> {
-        let unwanted: Vec<u32> = self.recorded.0.keys().filter(|ifindex| !self.wanted.contains(ifindex)).copied().collect();
+        let unwanted: Vec<u32> =
+            self.recorded.0.keys().filter(|ifindex| !self.wanted.contains(ifindex)).copied().collect();
         for &ifindex in &unwanted {
             let Some(recorded) = self.recorded.0.remove(&ifindex) else { continue };
             if host.links.contains_key(&ifindex) {
                 let restored = netlink.restore_qdisc(ifindex, recorded.before).await?;
-                info!(interface = recorded.name, ?restored, "put back the qdisc of an interface that carries no uplink now");
+                info!(
+                    interface = recorded.name,
+                    ?restored,
+                    "put back the qdisc of an interface that carries no uplink now"
+                );
             }
         }
         if !unwanted.is_empty() {

@@ -1,6 +1,6 @@
 //! One round of the loop.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use anyhow::{Context as _, bail};
 use tracing::{debug, info, warn};
@@ -13,6 +13,7 @@ use weir_core::{
 
 use super::{Cause, Reconciler, Round};
 use crate::{
+    clock,
     datapath::{DatapathError, InterfaceNames},
     net::cgroups,
 };
@@ -42,8 +43,8 @@ impl Reconciler {
                 warn!(%finding, "not (fully) enforced");
             }
         }
-        self.last =
-            Round { desired: wanted, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
+        self.note_departures(&changes);
+        self.last = Round { desired: wanted, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
         self.apply(&changes, &names)?;
         self.qdiscs.forget_unwanted(&self.netlink, &self.host).await
     }
@@ -66,6 +67,19 @@ impl Reconciler {
             None => Ok(()),
             Some(first) if failed == 1 => Err(first),
             Some(first) => Err(first.context(format!("{failed} changes failed, the first of them"))),
+        }
+    }
+
+    /// Keeps the last counters of pods whose slots are about to be freed.
+    fn note_departures(&mut self, changes: &[Change]) {
+        let (now, now_ns) = (Instant::now(), clock::monotonic_ns());
+        for change in changes {
+            let Change::RemovePod(slot) = change else { continue };
+            let Some((key, _)) = self.last.rendered.ids.pods.iter().find(|(_, id)| *id == slot) else { continue };
+            match self.datapath.pod(*slot, now_ns) {
+                Ok(counters) => self.departed.note(key.clone(), counters, now),
+                Err(error) => warn!(pod = %key, %error, "the last counters of a pod that ended cannot be read"),
+            }
         }
     }
 

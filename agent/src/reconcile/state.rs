@@ -34,7 +34,8 @@ pub struct StateFolder(PathBuf);
 impl StateFolder {
     /// Opens it, and makes it if needed.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("cannot make the state folder {} (stateDir)", path.display()))?;
+        fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the state folder {} (stateDir)", path.display()))?;
         Ok(Self(path.to_owned()))
     }
 
@@ -47,7 +48,10 @@ impl StateFolder {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         serde_json::from_str(&text).with_context(|| {
-            format!("{} is damaged: remove it; then `weir cleanup` puts the kernel's default qdiscs back", path.display())
+            format!(
+                "{} is damaged: remove it; then `weir cleanup` puts the kernel's default qdiscs back",
+                path.display()
+            )
         })
     }
 

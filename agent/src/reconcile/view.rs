@@ -1,5 +1,7 @@
 //! What the loop tells about itself.
 
+use std::time::Instant;
+
 use tracing::warn;
 use weir_core::snapshot::Snapshot;
 
@@ -27,6 +29,7 @@ impl Reconciler {
             warn!(%error, "cannot read the counters");
             snapshot.degraded.push(format!("counters cannot be read: {error}"));
         }
+        self.departed.add_to(&mut snapshot, Instant::now());
         for (name, qdiscs) in &self.last.qdiscs {
             if let Some(uplink) = snapshot.uplinks.get_mut(name) {
                 uplink.qdiscs.clone_from(qdiscs);

@@ -40,6 +40,7 @@ pub const UPLINK_TRAFFIC: &str = "UPLINK_TRAFFIC";
 pub const EXITS: &str = "EXITS";
 
 /// Entries of `EXITS`.
+#[allow(clippy::cast_possible_truncation)] // A handful of programs.
 pub const EXITS_LEN: u32 = Program::ALL.len() as u32 * EXITS_PER_PROGRAM;
 
 /// What a map costs.

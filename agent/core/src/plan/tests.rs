@@ -52,7 +52,7 @@ fn state() -> impl Strategy<Value = KernelState> {
                 (id, TierConfig { owner: [2; 16], ceiling, uplink, ..Default::default() })
             })
             .collect();
-        let mut state = KernelState { uplinks, tiers, ..Default::default() };
+        let mut state = KernelState { tiers, uplinks, ..Default::default() };
         for (slot, (ceiling, index)) in pods {
             let tier = pick(index, state.tiers.keys().copied().collect());
             let ifindex = u32::from(slot) + 10;
