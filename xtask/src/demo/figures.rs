@@ -13,6 +13,9 @@ const SEED_SHARE: f64 = 0.9;
 /// A changed label is in force within this, in ms.
 const ENFORCE_MS: f64 = 100.0;
 
+/// A call alone takes the link's round trip of 20 ms; a machine that adds more than as much again is too busy to tell.
+const BUSY_CALL_MS: f64 = 40.0;
+
 /// What the demo measured. The names are those of `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Figures {
@@ -100,6 +103,17 @@ impl Figures {
         self.bulk.beside_mbit / (self.bulk.link_mbit - self.bulk.others_mbit)
     }
 
+    /// Why these figures say little, if they do.
+    pub(super) fn doubt(&self) -> Option<String> {
+        (self.call.idle_p99_ms > BUSY_CALL_MS).then(|| {
+            format!(
+                "this machine was too busy: even alone the call took {:.0} ms where the link takes 20 (p99); \
+                 the other figures are the machine's, not the network's",
+                self.call.idle_p99_ms
+            )
+        })
+    }
+
     /// What Weir promises, against these figures.
     pub(super) fn promises(&self) -> Vec<Promise> {
         let added = self.call.weir_p99_ms - self.call.idle_p99_ms;
@@ -161,6 +175,10 @@ pub(super) mod tests {
         bad.bulk.beside_mbit = 16.0;
         bad.accounting.byte_errors = 1;
         bad.enforce.p99_ms = 100.0;
+        assert_eq!(bad.doubt(), None);
+        bad.call.idle_p99_ms = 41.0;
+        bad.call.weir_p99_ms = 47.0;
+        assert!(bad.doubt().is_some());
         assert!(bad.promises().iter().all(|promise| !promise.kept));
     }
 }

@@ -61,6 +61,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         println!("{}", table::render(figures));
         println!("report: {}", report.display());
     }
+    if let Some(doubt) = figures.doubt() {
+        eprintln!("warning: {doubt}");
+    }
     if figures.accounting.byte_errors != 0 {
         eprintln!("error: Weir's counters differ from the interfaces' by {} bytes", figures.accounting.byte_errors);
         return Ok(ExitCode::FAILURE);

@@ -8,8 +8,8 @@ use super::panel::Panel;
 use crate::demo::events::Recording;
 use crate::demo::figures::Figures;
 
-/// Height of the headings.
-pub(super) const HEIGHT: f64 = 58.0;
+/// Above and below a heading's words, together.
+const PADDING: f64 = 16.0;
 const LINE_HEIGHT: f64 = 14.0;
 const CHARACTER_WIDTH: f64 = 6.0;
 /// A sample stands for the time before it.
@@ -33,13 +33,20 @@ fn acts<'a>(recording: &'a Recording, time: &Axis) -> Vec<Act<'a>> {
     recording.steps.iter().enumerate().filter_map(act).collect()
 }
 
+/// Height of the headings: that of the longest one.
+pub(super) fn height(recording: &Recording, time: &Axis) -> f64 {
+    let lines = acts(recording, time).iter().map(|act| wrap(act.title, act.to - act.from).len()).max();
+    PADDING + LINE_HEIGHT * row(lines.unwrap_or(1))
+}
+
 /// The headings.
 pub(super) fn draw(recording: &Recording, time: &Axis) -> Markup {
+    let height = height(recording, time);
     html! {
         @for act in acts(recording, time) {
-            rect.act x=(px(act.from)) y=(ACTS_TOP) width=(px(act.to - act.from)) height=(HEIGHT) rx="4" {}
+            rect.act x=(px(act.from)) y=(ACTS_TOP) width=(px(act.to - act.from)) height=(height) rx="4" {}
             @let lines = wrap(act.title, act.to - act.from);
-            @let first = centred(lines.len());
+            @let first = centred(lines.len(), height);
             text.act-title text-anchor="middle" {
                 @for (number, line) in lines.iter().enumerate() {
                     tspan x=(px(f64::midpoint(act.from, act.to))) y=(px(first + LINE_HEIGHT * row(number))) { (line) }
@@ -59,7 +66,9 @@ pub(super) fn percentiles(recording: &Recording, figures: &Figures, time: &Axis,
     };
     html! {
         @for (act, ms) in acts(recording, time).into_iter().filter_map(|act| of(act.name).map(|ms| (act, ms))) {
-            @let y = (panel.values.at(ms) - 12.0).max(panel.top() + 16.0);
+            // Above the line where there is room, else below it.
+            @let above = panel.values.at(ms) - 14.0;
+            @let y = if above > panel.top() + 40.0 { above } else { panel.values.at(ms) + 48.0 };
             text.percentile x=(px(f64::midpoint(act.from, act.to))) y=(px(y)) text-anchor="middle" {
                 "p99 " (format!("{ms:.0}")) " ms"
             }
@@ -73,8 +82,8 @@ fn row(number: usize) -> f64 {
 }
 
 /// The baseline of the first of some lines that stand in the middle together.
-fn centred(lines: usize) -> f64 {
-    ACTS_TOP + (HEIGHT - LINE_HEIGHT * row(lines)) / 2.0 + 11.0
+fn centred(lines: usize, height: f64) -> f64 {
+    ACTS_TOP + (height - LINE_HEIGHT * row(lines)) / 2.0 + 11.0
 }
 
 /// Breaks a title into lines that fit.

@@ -29,11 +29,12 @@ const STYLE: &str = include_str!("picture.css");
 /// Draws the scene.
 pub(super) fn draw(recording: &Recording, figures: &Figures) -> Markup {
     let samples = &recording.samples;
-    let end = samples.last().map_or(1.0, |sample| sample.t);
+    let moments = samples.iter().map(|sample| sample.t).chain(recording.marks.iter().map(|mark| mark.t));
+    let end = moments.fold(1.0, f64::max);
     let start = samples.first().map_or(0.0, |sample| sample.t - 1.0).max(0.0);
     let time = Axis::new((start, end), (LEFT, RIGHT));
 
-    let marks = marks::place(&recording.marks, &time, ACTS_TOP + acts::HEIGHT + 6.0);
+    let marks = marks::place(&recording.marks, &time, ACTS_TOP + acts::height(recording, &time) + 6.0);
     let top = marks.bottom + 26.0;
     let call = Panel::below(top, 170.0, delay::call_axis(samples));
     let web = Panel::below(call.bottom() + PANEL_GAP, 100.0, delay::web_axis(samples));
@@ -50,6 +51,7 @@ pub(super) fn draw(recording: &Recording, figures: &Figures) -> Markup {
             }
             (shaped_times(recording, &time, (ACTS_TOP, sent.bottom()), end))
             (acts::draw(recording, &time))
+            (marks.draw(sent.bottom()))
             (call.draw(&time, "ms", &html! { "Round trip of the " tspan.call { "call" } ", slowest packet of each 0.2 s (ms)" }))
             (delay::draw_call(samples, figures, &time, &call))
             (acts::percentiles(recording, figures, &time, &call))
@@ -57,7 +59,6 @@ pub(super) fn draw(recording: &Recording, figures: &Figures) -> Markup {
             (delay::draw_web(samples, &time, &web))
             (sent.draw(&time, "Mbit/s", &throughput::title(samples)))
             (throughput::draw(samples, figures.link_mbit, &time, &sent))
-            (marks.draw(sent.bottom()))
             (seconds(&time, sent.bottom()))
         }
     }

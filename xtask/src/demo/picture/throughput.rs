@@ -7,6 +7,8 @@ use super::panel::Panel;
 use super::{LEFT, RIGHT};
 use crate::demo::events::Sample;
 
+/// Who sent less than this on average, in Mbit/s, sent nothing to speak of: neighbour discovery and the like.
+const LEAST_MBIT: f64 = 0.01;
 /// Neighbouring samples are this far apart at most, in seconds.
 const LONGEST_STRETCH: f64 = 0.7;
 
@@ -16,12 +18,14 @@ pub(super) fn axis(samples: &[Sample], link_mbit: f64) -> Axis {
     from_zero(sent.fold(link_mbit, f64::max).min(1.5 * link_mbit))
 }
 
-/// The pods that sent anything, the smallest first: it lies at the bottom of the stack.
+/// The pods that sent anything to speak of, the smallest first: it lies at the bottom of the stack.
 fn pods(samples: &[Sample]) -> Vec<&str> {
     let names = samples.first().map(|sample| sample.rates_mbit.keys()).into_iter().flatten();
-    let total = |name: &str| samples.iter().filter_map(|sample| sample.rates_mbit.get(name)).sum::<f64>();
+    #[allow(clippy::cast_precision_loss)] // some hundreds
+    let count = samples.len() as f64;
+    let mean = |name: &str| samples.iter().filter_map(|sample| sample.rates_mbit.get(name)).sum::<f64>() / count;
     let mut pods: Vec<(&str, f64)> =
-        names.map(|name| (name.as_str(), total(name))).filter(|(_, total)| *total > 0.0).collect();
+        names.map(|name| (name.as_str(), mean(name))).filter(|(_, mean)| *mean >= LEAST_MBIT).collect();
     pods.sort_by(|(_, left), (_, right)| left.total_cmp(right));
     pods.into_iter().map(|(name, _)| name).collect()
 }
@@ -66,7 +70,7 @@ mod tests {
     use super::*;
 
     fn sample(t: f64, call: f64, seed: f64) -> Sample {
-        let rates_mbit = [("call", call), ("load", 0.0), ("seed", seed)];
+        let rates_mbit = [("call", call), ("load", 0.001), ("seed", seed)];
         let rates_mbit = rates_mbit.map(|(pod, rate)| (pod.to_owned(), rate)).into();
         Sample { t, rates_mbit, call_ms: None, web_ms: None }
     }
