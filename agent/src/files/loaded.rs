@@ -1,14 +1,15 @@
 //! Which objects are in force, given what the files hold now and what was in force before. Pure.
 //!
 //! For each object the first of these that there is:
-//! 1. its version in the first file by name that has it. Where that version is wrong, the last good one stands in for it;
+//! 1. its version in the first file by name that names it. Where that version is wrong, the last one that was in force
+//!    stands in for it, and where there was none, there is none: another file's version never slips in;
 //! 2. what stood before in a file of which a part, or the whole, cannot be told from nothing: not readable, empty, cut
 //!    off, or with a document that is no YAML. Such a file takes no object away.
 //!
 //! Uplinks and tiers that contradict each other are then admitted change by change ([`weir_core::desired::admit`]).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry as Slot},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -41,8 +42,12 @@ pub struct Loaded {
     pub world: World,
     /// Objects and files that are not obeyed, or not in every part.
     pub rejections: Vec<Rejection>,
+    /// The objects that counted, before it was seen whether they fit each other.
+    counted: Objects,
     files: BTreeMap<String, File>,
 }
+
+type Objects = BTreeMap<ObjectRef, Arc<Object>>;
 
 /// One file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +56,9 @@ struct File {
     text: Option<Arc<str>>,
     entries: Arc<Vec<Entry>>,
     /// Its objects that are in force or would be if no other file had them.
-    standing: BTreeMap<ObjectRef, Object>,
+    standing: Objects,
     rejections: Vec<Rejection>,
-    /// Of `standing`: what the file names itself, good or with its last good version standing in.
+    /// What the file names itself, rightly or wrongly. What stands without being named is kept from before.
     named: BTreeSet<ObjectRef>,
 }
 
@@ -67,62 +72,55 @@ impl Loaded {
 /// What is in force when the files hold `contents`, by file name, and `previous` was in force before.
 #[must_use]
 pub fn read(contents: &BTreeMap<String, Content>, previous: &Loaded) -> Loaded {
-    let last_good = last_good(previous);
     let none = File::default();
     let mut files: BTreeMap<String, File> = contents
         .iter()
         .map(|(name, content)| {
             let before = previous.files.get(name).unwrap_or(&none);
-            (name.clone(), File::read(name, content, before, &last_good))
+            (name.clone(), File::read(name, content, before, &previous.counted))
         })
         .collect();
-    let (candidate, duplicates) = merge(&mut files);
+    let (counted, duplicates) = merge(&mut files);
+    let mut candidate = World::default();
+    for object in counted.values() {
+        Object::clone(object).put_into(&mut candidate);
+    }
     let (world, impossible) = admit(candidate, &previous.world);
     let mut rejections: Vec<Rejection> = files.values().flat_map(|file| file.rejections.iter().cloned()).collect();
     rejections.extend(duplicates);
     rejections.extend(impossible);
     rejections.sort_by(|a, b| a.location.cmp(&b.location));
-    Loaded { world, rejections, files }
+    Loaded { world, rejections, counted, files }
 }
 
-/// The last good version of every object, in whichever file it stood.
-fn last_good(previous: &Loaded) -> BTreeMap<&ObjectRef, &Object> {
-    let mut versions = BTreeMap::new();
-    for (id, object) in previous.files.values().flat_map(|file| &file.standing) {
-        versions.entry(id).or_insert(object);
-    }
-    versions
-}
-
-/// The objects of all files, and those that a file has in vain. What a file only keeps and another one has is let go.
-fn merge(files: &mut BTreeMap<String, File>) -> (World, Vec<Rejection>) {
-    let mut owners: BTreeMap<ObjectRef, (&str, &Object)> = BTreeMap::new();
+/// The objects that count, and those that a file has in vain. What a file only keeps and another one has is let go.
+fn merge(files: &mut BTreeMap<String, File>) -> (Objects, Vec<Rejection>) {
+    let mut counted = Objects::new();
+    let mut owners: BTreeMap<ObjectRef, String> = BTreeMap::new();
     let mut duplicates = Vec::new();
     for (name, file) in &*files {
-        for (id, object) in file.standing.iter().filter(|(id, _)| file.named.contains(*id)) {
-            match owners.entry(id.clone()) {
-                Slot::Vacant(slot) => drop(slot.insert((name, object))),
-                Slot::Occupied(slot) => duplicates.push(duplicate(id, file.location(name, id), slot.get().0)),
+        for id in &file.named {
+            if let Some(owner) = owners.get(id) {
+                duplicates.push(duplicate(id, file.location(name, id), owner));
+                continue;
             }
+            owners.insert(id.clone(), name.clone());
+            counted.extend(file.standing.get(id).map(|object| (id.clone(), Arc::clone(object))));
         }
     }
-    let mut let_go = Vec::new();
-    for (name, file) in &*files {
-        for (id, object) in file.standing.iter().filter(|(id, _)| !file.named.contains(*id)) {
-            match owners.entry(id.clone()) {
-                Slot::Vacant(slot) => drop(slot.insert((name, object))),
-                Slot::Occupied(_) => let_go.push((name.clone(), id.clone())),
+    for (name, file) in files {
+        let named = &file.named;
+        file.standing.retain(|id, object| {
+            let kept = !named.contains(id);
+            if kept && !owners.contains_key(id) {
+                owners.insert(id.clone(), name.clone());
+                counted.insert(id.clone(), Arc::clone(object));
+                return true;
             }
-        }
+            !kept
+        });
     }
-    let mut world = World::default();
-    for (_, object) in owners.into_values() {
-        object.clone().put_into(&mut world);
-    }
-    for (name, id) in let_go {
-        files.get_mut(&name).and_then(|file| file.standing.remove(&id));
-    }
-    (world, duplicates)
+    (counted, duplicates)
 }
 
 fn duplicate(id: &ObjectRef, location: Option<Location>, owner: &str) -> Rejection {
@@ -135,7 +133,7 @@ fn duplicate(id: &ObjectRef, location: Option<Location>, owner: &str) -> Rejecti
 }
 
 impl File {
-    fn read(name: &str, content: &Content, before: &Self, last_good: &BTreeMap<&ObjectRef, &Object>) -> Self {
+    fn read(name: &str, content: &Content, before: &Self, last_good: &Objects) -> Self {
         let text = match content {
             Content::Text(text) => text,
             Content::Unreadable(why) => {
@@ -158,32 +156,31 @@ impl File {
         if entries.iter().any(|entry| entry.id.is_none()) {
             // What cannot be told may be any of the objects that stood here.
             for (id, object) in &before.standing {
-                file.standing.entry(id.clone()).or_insert_with(|| object.clone());
+                if !file.named.contains(id) {
+                    file.standing.insert(id.clone(), Arc::clone(object));
+                }
             }
         }
         file.entries = entries;
         file
     }
 
-    fn add(&mut self, name: &str, entry: &Entry, last_good: &BTreeMap<&ObjectRef, &Object>) {
+    fn add(&mut self, name: &str, entry: &Entry, last_good: &Objects) {
         let at = |line| Location { file: name.to_owned(), line };
         let mut kept = "";
-        if let Some(id) = &entry.id {
-            let fallback = || last_good.get(id).map(|object| (*object).clone());
-            let here = entry.object.clone().map(|object| object.located(at(entry.line)));
-            if self.named.contains(id) {
+        match &entry.id {
+            None => kept = "; what stood in this file before stays in force",
+            Some(id) if !self.named.insert(id.clone()) => {
                 self.rejections.push(duplicate(id, Some(at(entry.line)), "an earlier document of this file"));
-            } else if let Some(object) = here.or_else(|| {
-                kept = "; its last good version stays in force";
-                fallback()
-            }) {
-                self.named.insert(id.clone());
-                self.standing.insert(id.clone(), object);
-            } else {
-                kept = "";
             }
-        } else {
-            kept = "; what stood in this file before stays in force";
+            Some(id) => {
+                let here = entry.object.clone().map(|object| Arc::new(object.located(at(entry.line))));
+                let fallback = last_good.get(id).filter(|_| here.is_none());
+                if fallback.is_some() {
+                    kept = "; its last good version stays in force";
+                }
+                self.standing.extend(here.as_ref().or(fallback).map(|object| (id.clone(), Arc::clone(object))));
+            }
         }
         let unknown = || ObjectRef { kind: "Object".to_owned(), name: String::new() };
         self.rejections.extend(entry.problems.iter().map(|problem| Rejection {

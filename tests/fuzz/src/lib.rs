@@ -27,5 +27,5 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "files", run: targets::files, mutations: 150 },
     Target { name: "rate", run: targets::rate, mutations: 2_000 },
     Target { name: "selector", run: targets::selector, mutations: 500 },
-    Target { name: "yaml_objects", run: targets::yaml_objects, mutations: 250 },
+    Target { name: "yaml_objects", run: targets::yaml_objects, mutations: 150 },
 ];

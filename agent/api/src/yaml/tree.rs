@@ -35,8 +35,10 @@ impl Tree {
     pub(super) fn read(text: &str) -> Result<Option<Self>, Problem> {
         let options = serde_saphyr::options! {
             with_snippet: false,
-            // A list of every pod of a large cluster, with their managed fields.
-            budget: serde_saphyr::budget! { max_nodes: 4_000_000, max_events: 8_000_000 },
+            // A list of every pod of a large cluster, with their managed fields, and no more.
+            budget: serde_saphyr::budget! { max_nodes: 1_000_000, max_events: 2_000_000 },
+            // Enough for labels that many objects share, too little for a text that multiplies itself.
+            alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 5_000 },
         };
         let tree: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| problem(&error))?;
         Ok((tree.node != Node::Scalar(Value::Null)).then_some(tree))

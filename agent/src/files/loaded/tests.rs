@@ -197,6 +197,9 @@ fn of_two_files_with_one_object_the_first_by_name_counts() {
     folder.remove("a.yaml");
     assert_eq!((folder.capacity(), folder.wrong()), (Some(20_000_000), vec![]));
 
+    let wrong_first = Folder::with(&[("a.yaml", &uplink("0")), ("b.yaml", &uplink("20M"))]);
+    assert_eq!((wrong_first.capacity(), wrong_first.loaded.rejections.len()), (None, 2));
+
     let twice = Folder::with(&[("a.yaml", &format!("{}---\n{}", uplink("20M"), uplink("30M")))]);
     assert_eq!((twice.capacity(), twice.wrong()), (Some(20_000_000), vec!["a.yaml:7 Duplicate".to_owned()]));
 }
