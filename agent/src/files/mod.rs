@@ -1,6 +1,6 @@
 //! The source of objects that needs no cluster: a folder of YAML files.
 //!
-//! [`folder`] reads what stands in it, [`loaded`] says which objects are in force after that (pure), [`pace`] says when
+//! `folder` reads what stands in it, `loaded` says which objects are in force after that (pure), `pace` says when
 //! to look again (pure), and [`FileSource`] brings them together on a thread of its own and tells everybody who listens.
 //!
 //! Files end in `.yaml` or `.yml`, hold any number of documents, and may be symbolic links (a mounted `ConfigMap`). Names
