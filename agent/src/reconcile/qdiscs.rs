@@ -172,7 +172,7 @@ impl QdiscKeeper {
         let unwanted: Vec<u32> =
             self.recorded.0.keys().filter(|ifindex| !self.wanted.contains(ifindex)).copied().collect();
         for &ifindex in &unwanted {
-            let Some(recorded) = self.recorded.0.remove(&ifindex) else { continue };
+            let Some(recorded) = self.recorded.0.get(&ifindex).cloned() else { continue };
             if host.links.contains_key(&ifindex) {
                 let restored = netlink.restore_qdisc(ifindex, recorded.before).await?;
                 info!(
@@ -181,6 +181,7 @@ impl QdiscKeeper {
                     "put back the qdisc of an interface that carries no uplink now"
                 );
             }
+            self.recorded.0.remove(&ifindex);
         }
         if !unwanted.is_empty() {
             self.state.save_qdiscs(&self.recorded)?;

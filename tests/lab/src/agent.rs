@@ -24,13 +24,14 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct AgentOptions {
     /// The filter of its log, such as `info`.
     pub log: String,
-    /// Whether to print its log to standard error when it ends.
+    /// Whether to print its log to standard error when it ends: so by default where `WEIR_LOG` sets the filter.
     pub tell_log: bool,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
-        Self { log: std::env::var("WEIR_LOG").unwrap_or_else(|_| "info".to_owned()), tell_log: false }
+        let log = std::env::var("WEIR_LOG").ok();
+        Self { tell_log: log.is_some(), log: log.unwrap_or_else(|| "info".to_owned()) }
     }
 }
 
