@@ -55,8 +55,8 @@ pub async fn examine(bpffs: &Path) -> Vec<Check> {
 }
 
 fn kernel() -> Check {
-    let release =
-        nix::sys::utsname::uname().map_or_else(|_| "unknown".to_owned(), |name| name.release().to_string_lossy().into_owned());
+    let release = nix::sys::utsname::uname()
+        .map_or_else(|_| "unknown".to_owned(), |name| name.release().to_string_lossy().into_owned());
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let is_enough = version >= FLOOR;

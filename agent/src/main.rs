@@ -21,7 +21,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Agent(args) => runtime.block_on(weir::agent::run(&args)),
         Command::Client(command) => runtime.block_on(weir_cli::run(command)),
-        Command::Doctor(args) => weir_cli::doctor::report(&runtime.block_on(weir::doctor::examine(&args.bpffs)), args.output.format),
+        Command::Doctor(args) => {
+            weir_cli::doctor::report(&runtime.block_on(weir::doctor::examine(&args.bpffs)), args.output.format)
+        }
         Command::Cleanup(args) => {
             let actions = runtime.block_on(weir::cleanup::clean(&args.bpffs, &args.state_dir))?;
             weir_cli::cleanup::report(&actions, args.output.format)

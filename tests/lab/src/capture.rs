@@ -78,11 +78,12 @@ impl Capture {
     /// If none comes within `limit`.
     pub fn wait_for(&self, limit: Duration, is_it: impl Fn(&Seen) -> bool) -> Result<Seen> {
         let deadline = Instant::now() + limit;
+        let mut others = 0;
         loop {
             match self.packets.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(seen) if is_it(&seen) => return Ok(seen),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => bail!("no such packet within {limit:?}"),
+                Ok(_) => others += 1,
+                Err(RecvTimeoutError::Timeout) => bail!("no such packet within {limit:?}, but {others} others"),
                 Err(RecvTimeoutError::Disconnected) => bail!("the capture has ended"),
             }
         }
