@@ -16,7 +16,8 @@ use crate::topology::Node;
 const HTTP: &str = "127.0.0.1:9479";
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-const REQUEST_LIMIT: Duration = Duration::from_secs(3);
+/// Prometheus gives up on a scrape after this.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How to start an agent.

@@ -12,5 +12,6 @@ mod lab;
 mod lifecycle;
 mod marking;
 mod objects;
+mod scale;
 mod sharing;
 mod world;

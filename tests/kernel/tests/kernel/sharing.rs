@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use weir_lab::PodOptions;
-use weir_lab::traffic::{Iperf, IperfOptions, Summary};
+use weir_lab::traffic::{Congestion, Iperf, IperfOptions, Load, Summary};
 
 use crate::world::{BULK, World, ensure_ratio};
 
@@ -67,35 +67,41 @@ fn bulk_takes_what_others_leave() -> Result<()> {
     ensure_ratio("both on the wire", rate, 20.0 * 0.97, 0.92..=1.01)
 }
 
-/// The call's p99 in ms while the seed floods the link by UDP, after `settle`.
-fn call_beside_a_flood(world: &World, port: u16) -> Result<Summary> {
+/// A call while the seed sends as much as it can.
+fn call_beside(world: &World, load: Load, port: u16) -> Result<Summary> {
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     let phone = world.pod("phone", PodOptions::default(), &[])?;
     let internet = world.lab.internet();
-    // The agent has to know both before the flood begins; without an agent this only waits.
+    // The agent has to know both before it begins; without an agent this only waits.
     std::thread::sleep(Duration::from_secs(1));
     let call = world.call(&phone)?;
-    let flood = Iperf::start(seed.ns(), internet.ns(), &IperfOptions::udp(internet.at(port), 30_000_000, LENGTH))?;
+    let options = IperfOptions { load, to: internet.at(port), length: LENGTH, type_of_service: 0 };
+    let bulk = Iperf::start(seed.ns(), internet.ns(), &options)?;
     std::thread::sleep(SETTLE);
     let from = Instant::now();
     std::thread::sleep(MEASURE);
     let to = Instant::now();
-    flood.finish()?;
+    bulk.finish()?;
     Ok(Summary::of(&call.finish()?, from, to))
 }
 
 #[test]
-fn a_udp_flood_does_not_hurt_a_call() -> Result<()> {
+fn nothing_that_bulk_sends_hurts_a_call() -> Result<()> {
+    let flood = Load::Udp { rate_bits: 30_000_000 };
+    let cubic = Load::Tcp { streams: 8, congestion: Congestion::Cubic };
+    let bbr = Load::Tcp { streams: 8, congestion: Congestion::Bbr };
     let world = World::behind_a_bottleneck()?;
     world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "3%"}))?;
     world.tier(&json!({"guarantee": "1M"}))?;
-    let without = call_beside_a_flood(&world, 5201)?;
-    let _agent = world.agent()?;
-    let with = call_beside_a_flood(&world, 5202)?;
     // The round trip alone is 20 ms.
     let added = |summary: &Summary| summary.p99_ms - 20.0;
+    let without = call_beside(&world, flood, 5201)?;
     ensure!(added(&without) > 150.0, "the bottleneck is none: {without:?}");
-    ensure!(added(&with) < added(&without) / 8.0, "with {with:?}, without {without:?}");
-    ensure!(with.lost == 0, "{with:?}");
+    let _agent = world.agent()?;
+    for (load, port) in [flood, cubic, bbr].into_iter().zip(5202..) {
+        let with = call_beside(&world, load, port)?;
+        ensure!(added(&with) < added(&without) / 8.0, "{load:?}: with {with:?}, without {without:?}");
+        ensure!(with.lost == 0, "{load:?}: {with:?}");
+    }
     Ok(())
 }

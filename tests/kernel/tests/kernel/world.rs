@@ -136,8 +136,13 @@ pub(crate) fn ensure_ratio(what: &str, actual: f64, expected: f64, range: std::o
 }
 
 /// Tries until it succeeds or [`SOON`] is over; then the last error counts.
-pub(crate) fn eventually<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-    let deadline = Instant::now() + SOON;
+pub(crate) fn eventually<T>(attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    within(SOON, attempt)
+}
+
+/// Tries until it succeeds or the time is over; then the last error counts.
+pub(crate) fn within<T>(time: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + time;
     loop {
         match attempt() {
             Ok(value) => return Ok(value),

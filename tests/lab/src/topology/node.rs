@@ -12,8 +12,8 @@ use super::pod::{self, Pod, PodOptions};
 use crate::netns::Netns;
 use crate::objects::Objects;
 
-/// Host numbers of pods that ask for none start here.
-const FIRST_POD: u8 = 10;
+/// Host numbers of pods that ask for none start here, above the gateway: room for 253 pods.
+const FIRST_POD: u8 = GATEWAY + 1;
 
 /// How to build a node.
 #[derive(Debug, Clone, Copy)]
