@@ -59,7 +59,7 @@ impl Fixture {
         let bpffs = BpfFs::mount()?;
         let mut datapath = Datapath::open(bpffs.path())?;
         configure(&mut datapath, state)?;
-        Ok(Self { datapath, bpffs: bpffs })
+        Ok(Self { datapath, bpffs })
     }
 
     /// Offers a packet of slot 5 to `uplink_tx`.
