@@ -10,7 +10,7 @@ use crate::world::{BULK, World, within};
 /// Twice what the kubelet allows a node unless told otherwise, and more.
 const PODS: usize = 250;
 /// For all of them at once, on an emulated machine: two programs are attached for each.
-const ALL_KNOWN: Duration = Duration::from_secs(60);
+const ALL_KNOWN: Duration = Duration::from_mins(1);
 
 #[test]
 fn two_hundred_and_fifty_pods_are_known_counted_and_shaped() -> Result<()> {
