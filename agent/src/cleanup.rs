@@ -5,7 +5,10 @@ use std::path::Path;
 use weir_cli::cleanup::{Action, Outcome};
 
 use crate::{
-    datapath::remove,
+    datapath::{
+        InterfaceNames,
+        remove::{self, Removed},
+    },
     net::{Netlink, qdisc::Restored},
     reconcile::{Lock, StateFolder},
 };
@@ -18,8 +21,16 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
     let lock = Lock::take(&state)?;
     let netlink = Netlink::open()?;
     let host = netlink.observe().await?;
-    let names = host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect();
-    let mut actions = remove::remove(bpffs, &names);
+    let names: InterfaceNames = host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect();
+    let Removed { mut actions, filtered } = remove::remove(bpffs, &names);
+    for ifindex in filtered {
+        let outcome = match netlink.remove_idle_clsact(ifindex).await {
+            Ok(true) => Outcome::Done,
+            Ok(false) => Outcome::Skipped("filters of others stand on it".to_owned()),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        actions.push(action("remove clsact", &names[&ifindex], outcome));
+    }
 
     let mut recorded = state.qdiscs()?;
     let before = std::mem::take(&mut recorded.0);

@@ -1,10 +1,11 @@
 //! Reads counters and clocks into a snapshot.
 
 use weir_common::{
-    counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, Sum, TierTraffic},
+    counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, PodTraffic, Sum, TierTraffic},
     limits::{MAX_CGROUPS, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
     maps,
     reason::{DropReason, Exit, Program, exit_index},
+    state::PodState,
 };
 use weir_core::{
     kernel::{Ids, KernelState},
@@ -82,7 +83,9 @@ impl Datapath {
 
     /// What a slot's counters say.
     pub fn pod(&self, slot: u16, now_ns: u64) -> Result<PodNow, DatapathError> {
-        let traffic = self.tables.pod_traffic.sum(slot)?;
+        let mut traffic = self.traffic(slot)?;
+        let state = self.tables.pod_state.get(slot)?;
+        traffic.add(&state.before);
         let uplink = self.tables.pod_uplink.sum(slot)?;
         Ok(PodNow {
             slot,
@@ -94,8 +97,20 @@ impl Datapath {
             uplink_packets: uplink.packets,
             marked: uplink.marked,
             dropped: by_reason(&uplink.dropped),
-            ceiling_ahead_ns: self.tables.pod_state.get(slot)?.ceiling.saturating_sub(now_ns),
+            ceiling_ahead_ns: state.ceiling.saturating_sub(now_ns),
         })
+    }
+
+    /// What our programs counted on a slot's veth.
+    pub fn traffic(&self, slot: u16) -> Result<PodTraffic, DatapathError> {
+        self.tables.pod_traffic.sum(slot)
+    }
+
+    /// Sets what a slot's veth had counted before our programs did. The pod's clock may lose what is booked in this
+    /// very moment: at most one packet's time, at the pod's beginning.
+    pub fn set_before(&mut self, slot: u16, before: PodTraffic) -> Result<(), DatapathError> {
+        let state = self.tables.pod_state.get(slot)?;
+        self.tables.pod_state.set(slot, PodState { before, ..state })
     }
 
     fn exits(&self) -> Result<Vec<ExitCount>, DatapathError> {

@@ -11,10 +11,20 @@ use weir_common::reason::Program;
 
 use super::{DatapathError, InterfaceNames, Pins, attach, probe};
 
-/// Detaches every program from every interface, and removes the pins of all versions. Returns what was done.
+/// What was taken out.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// What was done.
+    pub actions: Vec<Action>,
+    /// Interfaces that clsact filters of ours stood on.
+    pub filtered: BTreeSet<u32>,
+}
+
+/// Detaches every program from every interface, and removes the pins of all versions.
 #[must_use]
-pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Vec<Action> {
-    let mut actions = Vec::new();
+pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Removed {
+    let mut removed = Removed::default();
+    let actions = &mut removed.actions;
     let root = bpffs.join("weir");
     for version in folders(&root) {
         let pins = Pins { root: version };
@@ -24,9 +34,13 @@ pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Vec<Action> {
         }
     }
     if !probe::has_tcx() {
-        for name in names.values() {
+        for (ifindex, name) in names {
             for program in Program::ALL {
-                actions.extend(detached(program, name, attach::detach_filter(name, program)));
+                let action = detached(program, name, attach::detach_filter(name, program));
+                if action.is_some() {
+                    removed.filtered.insert(*ifindex);
+                }
+                actions.extend(action);
             }
         }
     }
@@ -37,7 +51,7 @@ pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Vec<Action> {
         };
         actions.push(Action { what: "remove pins".to_owned(), target: root.display().to_string(), outcome });
     }
-    actions
+    removed
 }
 
 /// The action for a detachment, if there was something to detach.

@@ -3,6 +3,7 @@
 //! The same round runs on every change of the objects or of the node's network, on a slow tick, and after a restart.
 //! Nothing else writes to the kernel.
 
+mod beginnings;
 mod departed;
 mod qdiscs;
 mod round;

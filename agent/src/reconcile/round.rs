@@ -44,8 +44,10 @@ impl Reconciler {
             }
         }
         self.note_departures(&changes);
+        let beginners = self.beginners(&changes, &rendered.state)?;
         self.last = Round { desired: wanted, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
         self.apply(&changes, &names)?;
+        self.count_beginnings(beginners).await?;
         self.qdiscs.forget_unwanted(&self.netlink, &self.host).await
     }
 

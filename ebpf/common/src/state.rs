@@ -1,7 +1,9 @@
-//! Clocks that the programs keep. The agent reads them and never writes them, but for a new owner's zeros.
+//! Clocks that the programs keep. The agent reads them and never writes them, but for a new owner's beginning.
 //!
 //! A clock is a moment on `CLOCK_MONOTONIC` in ns: when the link, tier or pod would have sent all that passed so far.
 //! Each value has a cache line of its own, so that two CPUs that shape two pods do not share one.
+
+use crate::counters::PodTraffic;
 
 /// Value of `UPLINK_STATE`, indexed by uplink id.
 #[repr(C, align(64))]
@@ -33,6 +35,8 @@ pub struct TierState {
 pub struct PodState {
     /// When a link of the pod's ceiling would be idle again.
     pub ceiling: u64,
+    /// What the pod's interface had counted before our programs did: the agent's, written once for each owner.
+    pub before: PodTraffic,
 }
 
 #[cfg(test)]

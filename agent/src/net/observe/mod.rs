@@ -3,6 +3,7 @@
 //! No setns, no `/proc`, no CRI socket: `IFLA_LINK_NETNSID` says which namespace a veth leads into, and `RTM_GETADDR`
 //! with `IFA_TARGET_NETNSID` lists the addresses there.
 
+mod counters;
 mod inside;
 mod links;
 mod routes;
@@ -10,6 +11,8 @@ mod routes;
 use std::collections::BTreeMap;
 
 use weir_core::host::Host;
+
+pub use counters::LinkCounters;
 
 use super::{Netlink, Result, channel::Channel};
 use links::Seen;

@@ -48,6 +48,11 @@ pub(super) fn delete_root(ifindex: u32) -> RouteNetlinkMessage {
     RouteNetlinkMessage::DelQueueDiscipline(address(ifindex, Handle::default(), Handle::ROOT))
 }
 
+/// Takes the clsact qdisc away.
+pub(super) fn delete_clsact(ifindex: u32, clsact: Handle) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::DelQueueDiscipline(address(ifindex, Handle::default(), clsact))
+}
+
 /// Reads kind, handles and options; the options stay as they are, so that they can be given back to the letter.
 pub(super) fn parse(payload: &[u8]) -> Result<Option<Found>, DecodeError> {
     let header = TcHeader::parse(payload)?;

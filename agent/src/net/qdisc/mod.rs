@@ -15,6 +15,7 @@
 //! place, which loses nothing (measured: 0 of 4,005 packets over 20 changes). Changes of limits and labels, and
 //! restarts of the agent, touch no qdisc at all.
 
+mod clsact;
 mod decide;
 mod devices;
 mod install;
