@@ -23,6 +23,8 @@ pub struct Artifact {
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
+    /// Whether it is an integration test program (and not a binary that the tests use).
+    pub is_test: bool,
 }
 
 /// Builds `weir` and `weir-lab` for this machine. The BPF object must be there already.
@@ -39,7 +41,9 @@ pub fn host_binaries(profile: Profile) -> Result<Vec<Artifact>> {
 pub fn test_binaries(package: &str) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("test");
     cargo.args(["--no-run", "--package", package, "--test", "*"]);
-    executables(&mut cargo)
+    let mut built = executables(&mut cargo)?;
+    built.retain(|artifact| artifact.is_test);
+    Ok(built)
 }
 
 /// Runs a cargo build and gives the executables that it names.
@@ -68,6 +72,7 @@ struct Message {
 #[derive(Deserialize)]
 struct Target {
     name: String,
+    kind: Vec<String>,
 }
 
 fn executable(line: &str) -> Result<Option<Artifact>> {
@@ -75,8 +80,28 @@ fn executable(line: &str) -> Result<Option<Artifact>> {
         serde_json::from_str(line).with_context(|| format!("cargo said what is no message: {line}"))?;
     Ok(match message {
         Message { reason, target: Some(target), executable: Some(path) } if reason == "compiler-artifact" => {
-            Some(Artifact { name: target.name, path })
+            Some(Artifact { is_test: target.kind.iter().any(|kind| kind == "test"), name: target.name, path })
         }
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executable;
+
+    #[test]
+    fn programs_are_told_from_what_has_none() {
+        let artifact = |kind: &str, file: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"x","kind":["{kind}"]}},"executable":{file},"fresh":true}}"#
+            )
+        };
+        let test = executable(&artifact("test", r#""/t/x""#)).unwrap().unwrap();
+        assert!(test.is_test && test.path.ends_with("t/x"));
+        assert!(!executable(&artifact("bin", r#""/t/x""#)).unwrap().unwrap().is_test);
+        assert!(executable(&artifact("lib", "null")).unwrap().is_none());
+        assert!(executable(r#"{"reason":"build-finished","success":true}"#).unwrap().is_none());
+        assert!(executable("no message").is_err());
+    }
 }
