@@ -48,14 +48,19 @@ pub(super) fn px(place: f64) -> f64 {
     (place * 10.0).round() / 10.0
 }
 
-/// An SVG path through points.
+/// An SVG path through points; a point alone is a line of no length, which round line ends make a dot.
 pub(super) fn path(points: impl IntoIterator<Item = (f64, f64)>) -> String {
     use std::fmt::Write;
     let mut text = String::new();
+    let mut alone = true;
     for (number, (x, y)) in points.into_iter().enumerate() {
         let command = if number == 0 { 'M' } else { 'L' };
+        alone = number == 0;
         // Writing to a string cannot fail.
         let _ = write!(text, "{command}{} {}", px(x), px(y));
+    }
+    if alone && !text.is_empty() {
+        text.push_str("l0 0");
     }
     text
 }
@@ -77,5 +82,6 @@ mod tests {
         let axis = Axis::new((10.0, 20.0), (100.0, 0.0));
         assert!((axis.at(15.0) - 50.0).abs() < 1e-9);
         assert_eq!(path([(0.0, 1.04), (2.0, 3.0)]), "M0 1L2 3");
+        assert_eq!((path([(1.0, 2.0)]), path([])), ("M1 2l0 0".to_owned(), String::new()));
     }
 }
