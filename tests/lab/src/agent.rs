@@ -48,13 +48,15 @@ impl Debug for Agent<'_> {
     }
 }
 
-/// Where the `weir` program is: `WEIR_BIN`, or beside the running program or its parent folder.
+/// Where the `weir` program is: `WEIR_BIN`, or beside the running program or its parent folder, or on the `PATH`.
 pub(crate) fn weir_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("WEIR_BIN") {
         return Ok(path.into());
     }
     let own = std::env::current_exe().context("the path of the running program")?;
-    let candidates: Vec<PathBuf> = own.ancestors().skip(1).take(2).map(|dir| dir.join("weir")).collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let beside = own.ancestors().skip(1).take(2).map(PathBuf::from);
+    let candidates: Vec<PathBuf> = beside.chain(std::env::split_paths(&path)).map(|dir| dir.join("weir")).collect();
     candidates
         .iter()
         .find(|path| path.is_file())
