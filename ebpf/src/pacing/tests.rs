@@ -24,7 +24,7 @@ impl Link {
         Self { rates, ..Self::default() }
     }
 
-    fn booking<'a>(&self, clock: &'a AtomicU64, rate: u64) -> Option<Booking<&'a AtomicU64>> {
+    fn booking(clock: &AtomicU64, rate: u64) -> Option<Booking<&AtomicU64>> {
         (rate > 0).then(|| Booking { clock, time: time_on_link(1514, cost_of_rate(rate)) })
     }
 
@@ -33,10 +33,10 @@ impl Link {
         Request {
             now,
             socket: 0,
-            link: self.booking(&self.clock, link),
-            guarantee: self.booking(&self.guarantee, guarantee),
-            tier: self.booking(&self.tier, tier),
-            pod: self.booking(&self.pod, pod),
+            link: Self::booking(&self.clock, link),
+            guarantee: Self::booking(&self.guarantee, guarantee),
+            tier: Self::booking(&self.tier, tier),
+            pod: Self::booking(&self.pod, pod),
             burst: BURST,
             horizon: HORIZON,
         }
