@@ -6,5 +6,6 @@
 pub mod cell;
 pub mod clock;
 pub mod dscp;
+pub mod exempt;
 pub mod load;
 pub mod pacing;

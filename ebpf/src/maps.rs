@@ -7,8 +7,9 @@ use aya_ebpf::{
 use weir_common::{
     config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
-    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
+    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS, NEAR_INTERFACES},
     maps::EXITS_LEN,
+    near::{NearExempt, NearInterface, near_index},
     reason::{Exit, Program, exit_index},
     state::{PodState, TierState, UplinkState},
 };
@@ -18,7 +19,9 @@ use weir_ebpf::cell::Cell;
 const NO_PREALLOC: u32 = 1;
 
 #[map]
-pub(crate) static INTERFACES: HashMap<u32, InterfaceConfig> = HashMap::pinned(MAX_INTERFACES, 0);
+static INTERFACES: HashMap<u32, InterfaceConfig> = HashMap::pinned(MAX_INTERFACES, 0);
+#[map]
+static INTERFACES_NEAR: Array<NearInterface> = Array::pinned(NEAR_INTERFACES, 0);
 #[map]
 pub(crate) static PODS: Array<PodConfig> = Array::pinned(MAX_SLOTS, 0);
 #[map]
@@ -29,6 +32,8 @@ pub(crate) static UPLINKS: Array<UplinkConfig> = Array::pinned(MAX_UPLINKS, 0);
 pub(crate) static EXEMPT_V4: LpmTrie<ExemptV4, u32> = LpmTrie::pinned(MAX_EXEMPT, NO_PREALLOC);
 #[map]
 pub(crate) static EXEMPT_V6: LpmTrie<ExemptV6, u32> = LpmTrie::pinned(MAX_EXEMPT, NO_PREALLOC);
+#[map]
+pub(crate) static EXEMPT_NEAR: Array<NearExempt> = Array::pinned(MAX_UPLINKS, 0);
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, u32> = HashMap::pinned(MAX_CGROUPS, 0);
 #[map]
@@ -47,6 +52,16 @@ pub(crate) static TIER_TRAFFIC: PerCpuArray<TierTraffic> = PerCpuArray::pinned(M
 pub(crate) static UPLINK_TRAFFIC: PerCpuArray<UplinkTraffic> = PerCpuArray::pinned(MAX_UPLINKS, 0);
 #[map]
 static EXITS: PerCpuArray<u64> = PerCpuArray::pinned(EXITS_LEN, 0);
+
+/// What the agent says of an interface.
+#[inline(always)]
+pub(crate) fn interface(ifindex: u32) -> Option<&'static InterfaceConfig> {
+    match INTERFACES_NEAR.get(near_index(ifindex)) {
+        Some(near) if near.ifindex == ifindex => Some(&near.config),
+        // SAFETY: the entry is only read; the agent writes whole values, and their fields are independent.
+        _ => unsafe { INTERFACES.get(&ifindex) },
+    }
+}
 
 /// Counts a way out.
 #[inline(always)]

@@ -17,8 +17,6 @@ const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 
 /// Offsets into the IPv4 header (RFC 791).
 mod v4 {
-    pub(super) const TOS: u32 = 1;
-    pub(super) const CHECKSUM: u32 = 10;
     pub(super) const DESTINATION: u32 = 16;
     pub(super) const LEN: usize = 20;
 }
@@ -30,6 +28,7 @@ mod v6 {
 }
 
 /// A packet's IP destination.
+#[derive(Clone, Copy)]
 pub(crate) enum Destination {
     V4([u8; 4]),
     V6([u8; 16]),
@@ -94,29 +93,17 @@ impl Packet {
         }
     }
 
-    /// Writes a DSCP and keeps ECN; the IPv4 checksum follows (RFC 1624).
+    /// Writes a DSCP and keeps ECN; the IPv4 checksum follows.
     #[inline(always)]
     pub(crate) fn set_dscp(&self, value: u8) {
         // SAFETY: as above.
         match unsafe { (*self.skb).protocol } {
             IPV4 => {
-                let Some(head) = self.read::<2>(0, v4::LEN) else { return };
-                let tos = dscp::in_tos(head[1], value);
-                if tos == head[1] {
-                    return;
+                let Some(head) = self.read::<{ dscp::IPV4_HEAD }>(0, v4::LEN) else { return };
+                let new = dscp::in_ipv4(head, value);
+                if new[dscp::IPV4_TOS] != head[dscp::IPV4_TOS] {
+                    self.write(0, &new);
                 }
-                let (old, new) = (u16::from_ne_bytes(head), u16::from_ne_bytes([head[0], tos]));
-                // SAFETY: helper calls with the program's own context and offsets inside the header read above.
-                unsafe {
-                    aya_ebpf::helpers::generated::bpf_l3_csum_replace(
-                        self.skb,
-                        self.l2_len + v4::CHECKSUM,
-                        u64::from(old),
-                        u64::from(new),
-                        2,
-                    );
-                }
-                self.write(v4::TOS, &[tos]);
             }
             IPV6 => {
                 let Some(head) = self.read::<2>(0, v6::LEN) else { return };

@@ -4,7 +4,7 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 use weir_common::reason::{Exit, Program};
 
 use crate::{
-    maps::{INTERFACES, POD_TRAFFIC, count_exit},
+    maps::{POD_TRAFFIC, count_exit, interface},
     packet::NEXT_PROGRAM,
 };
 
@@ -19,8 +19,7 @@ pub(crate) fn pod_rx(ctx: TcContext) -> i32 {
 fn count(ctx: &TcContext) -> Exit {
     // SAFETY: reads of the context's own fields.
     let (ifindex, len) = unsafe { ((*ctx.skb.skb).ifindex, (*ctx.skb.skb).len) };
-    // SAFETY: the value is copied; see `pod_tx`.
-    let Some(interface) = (unsafe { INTERFACES.get(&ifindex) }) else {
+    let Some(interface) = interface(ifindex) else {
         return Exit::UnknownInterface;
     };
     let Some(traffic) = POD_TRAFFIC.get_ptr_mut(u32::from(interface.slot)) else {

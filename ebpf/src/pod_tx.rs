@@ -7,7 +7,7 @@ use weir_common::{
 };
 
 use crate::{
-    maps::{INTERFACES, POD_TRAFFIC, count_exit},
+    maps::{POD_TRAFFIC, count_exit, interface},
     packet::{NEXT_PROGRAM, Packet},
 };
 
@@ -22,8 +22,7 @@ pub(crate) fn pod_tx(ctx: TcContext) -> i32 {
 fn count_and_tag(ctx: &TcContext) -> Exit {
     // SAFETY: reads of the context's own fields.
     let (ifindex, len) = unsafe { ((*ctx.skb.skb).ifindex, (*ctx.skb.skb).len) };
-    // SAFETY: the value is copied; the agent writes whole values and the fields are independent.
-    let Some(interface) = (unsafe { INTERFACES.get(&ifindex) }) else {
+    let Some(interface) = interface(ifindex) else {
         return Exit::UnknownInterface;
     };
     let slot = interface.slot;

@@ -22,14 +22,15 @@ use weir_common::{
 use weir_ebpf::{
     cell::Cell,
     clock::{Bounds, book},
+    exempt::{self, Answer},
     load::{LoadCells, close_window},
     pacing::{Booking, Decision, LINK_LEAD_NS, Request},
 };
 
 use crate::{
     maps::{
-        CGROUPS, EXEMPT_V4, EXEMPT_V6, INTERFACES, MapCell, POD_STATE, POD_UPLINK, PODS, TIER_STATE, TIER_TRAFFIC,
-        TIERS, UPLINK_STATE, UPLINK_TRAFFIC, UPLINKS, count_exit,
+        CGROUPS, EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, POD_UPLINK, PODS, TIER_STATE, TIER_TRAFFIC,
+        TIERS, UPLINK_STATE, UPLINK_TRAFFIC, UPLINKS, count_exit, interface,
     },
     packet::{Destination, NEXT_PROGRAM, Packet},
 };
@@ -74,8 +75,7 @@ struct Leaving<'a> {
 fn shape(ctx: &TcContext) -> Exit {
     // SAFETY: read of the context's own field.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    // SAFETY: the entry is only read; the agent writes whole values.
-    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, .. }) = (unsafe { INTERFACES.get(&ifindex) }) else {
+    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, .. }) = interface(ifindex) else {
         return Exit::UnknownInterface;
     };
     let packet = Packet::new(ctx, l2_len);
@@ -308,19 +308,25 @@ fn booking(clock: MapCell, cost: u64, wire_len: u32) -> Option<Booking<MapCell>>
 
 #[inline(always)]
 fn is_exempt(destination: Destination, uplink: u16) -> Result<bool, Exit> {
+    let Some(near) = EXEMPT_NEAR.get(u32::from(uplink)) else {
+        return Err(Exit::NoMapValue);
+    };
     let id = u32::from(uplink).to_be_bytes();
-    match destination {
-        Destination::V4(network) => {
-            let key = Key::new(EXEMPT_PREFIX + 32, ExemptV4 { uplink: id, network });
-            Ok(EXEMPT_V4.get(&key).is_some())
+    let answer = match destination {
+        Destination::V4(address) => exempt::v4(near, address),
+        Destination::V6(address) => exempt::v6(near, address),
+        Destination::NotIp => return Err(Exit::NotIp),
+        Destination::Short => return Err(Exit::Short),
+    };
+    Ok(match (answer, destination) {
+        (Answer::AskTrie, Destination::V4(network)) => {
+            EXEMPT_V4.get(&Key::new(EXEMPT_PREFIX + 32, ExemptV4 { uplink: id, network })).is_some()
         }
-        Destination::V6(network) => {
-            let key = Key::new(EXEMPT_PREFIX + 128, ExemptV6 { uplink: id, network });
-            Ok(EXEMPT_V6.get(&key).is_some())
+        (Answer::AskTrie, Destination::V6(network)) => {
+            EXEMPT_V6.get(&Key::new(EXEMPT_PREFIX + 128, ExemptV6 { uplink: id, network })).is_some()
         }
-        Destination::NotIp => Err(Exit::NotIp),
-        Destination::Short => Err(Exit::Short),
-    }
+        _ => answer == Answer::Yes,
+    })
 }
 
 #[inline(always)]

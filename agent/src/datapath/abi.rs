@@ -3,6 +3,7 @@
 use weir_common::{
     config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
+    near::{NearExempt, NearInterface},
     state::{PodState, TierState, UplinkState},
 };
 
@@ -28,6 +29,8 @@ plain!(
     UplinkConfig,
     ExemptV4,
     ExemptV6,
+    NearInterface,
+    NearExempt,
     PodTraffic,
     PodUplink,
     TierTraffic,

@@ -7,7 +7,7 @@ use weir_common::{
 };
 use weir_core::{kernel::Kind, plan::Change};
 
-use super::{Datapath, DatapathError, InterfaceNames, abi::Plain};
+use super::{Datapath, DatapathError, InterfaceNames};
 
 impl Datapath {
     /// Makes one change. A failed change leaves the others possible; the next round finds what is still missing.
@@ -16,30 +16,24 @@ impl Datapath {
         match *change {
             Change::Reset(kind, id) => self.reset(kind, id),
             Change::PutUplink(id, config) => tables.uplinks.set(id, config),
-            Change::AddExempt(id, network) => tables.add_exempt(id, network),
+            Change::AddExempt(id, network) => tables.exempt.add(id, network),
             Change::PutTier(id, config) => tables.tiers.set(id, config),
             Change::PutPod(slot, config) => tables.pods.set(slot, config),
-            Change::PutInterface(ifindex, config) => tables
-                .interfaces
-                .insert(ifindex, Plain(config), 0)
-                .map_err(|source| DatapathError::map("write", maps::INTERFACES, source)),
+            Change::PutInterface(ifindex, config) => tables.interfaces.put(ifindex, config),
             Change::PutCgroup(cgroup, slot) => tables
                 .cgroups
                 .insert(cgroup, u32::from(slot), 0)
                 .map_err(|source| DatapathError::map("write", maps::CGROUPS, source)),
             Change::Attach(ifindex, program) => self.attacher.attach(ifindex, program, names),
             Change::Detach(ifindex, program) => self.attacher.detach(ifindex, program, names),
-            Change::RemoveInterface(ifindex) => tables
-                .interfaces
-                .remove(&ifindex)
-                .map_err(|source| DatapathError::map("remove from", maps::INTERFACES, source)),
+            Change::RemoveInterface(ifindex) => tables.interfaces.remove(ifindex),
             Change::RemoveCgroup(cgroup) => tables
                 .cgroups
                 .remove(&cgroup)
                 .map_err(|source| DatapathError::map("remove from", maps::CGROUPS, source)),
             Change::RemovePod(slot) => tables.pods.set(slot, PodConfig::default()),
             Change::RemoveTier(id) => tables.tiers.set(id, TierConfig::default()),
-            Change::RemoveExempt(id, network) => tables.remove_exempt(id, network),
+            Change::RemoveExempt(id, network) => tables.exempt.remove(id, network),
             Change::RemoveUplink(id) => tables.uplinks.set(id, UplinkConfig::default()),
         }
     }

@@ -7,6 +7,8 @@ mod attach;
 mod changes;
 mod counters;
 mod error;
+mod exempt;
+mod interfaces;
 mod load;
 mod observe;
 pub mod probe;

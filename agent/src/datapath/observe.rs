@@ -11,10 +11,7 @@ impl Datapath {
         let attached = self.attached(names);
         let tables = &self.tables;
         let mut state = KernelState { attached, ..KernelState::default() };
-        for entry in &tables.interfaces {
-            let (ifindex, config) = entry.map_err(|source| DatapathError::map("read", maps::INTERFACES, source))?;
-            state.interfaces.insert(ifindex, config.0);
-        }
+        state.interfaces = tables.interfaces.all()?;
         for entry in &tables.cgroups {
             let (cgroup, slot) = entry.map_err(|source| DatapathError::map("read", maps::CGROUPS, source))?;
             state.cgroups.insert(cgroup, u16::try_from(slot).unwrap_or(0));
@@ -23,7 +20,7 @@ impl Datapath {
         state.pods = tables.pods.all()?.into_iter().filter(|(_, pod)| is_owned(pod.owner)).collect();
         state.tiers = tables.tiers.all()?.into_iter().filter(|(_, tier)| is_owned(tier.owner)).collect();
         state.uplinks = tables.uplinks.all()?.into_iter().filter(|(_, uplink)| is_owned(uplink.owner)).collect();
-        state.exempt = tables.exempt()?.into_iter().collect();
+        state.exempt = tables.exempt.all()?;
         Ok(state)
     }
 }

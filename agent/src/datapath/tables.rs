@@ -2,21 +2,20 @@
 
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuValues, lpm_trie::Key},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
 };
-use ipnet::IpNet;
 use weir_common::{
-    config::{EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
+    config::{PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, Sum, TierTraffic, UplinkTraffic},
     maps,
     state::{PodState, TierState, UplinkState},
 };
 
-use super::{DatapathError, abi::Plain};
+use super::{DatapathError, abi::Plain, exempt::Exempt, interfaces::Interfaces};
 
 /// All maps of the object.
 pub(super) struct Tables {
-    pub(super) interfaces: HashMap<MapData, u32, Plain<InterfaceConfig>>,
+    pub(super) interfaces: Interfaces,
     pub(super) cgroups: HashMap<MapData, u64, u32>,
     pub(super) pods: Table<PodConfig>,
     pub(super) tiers: Table<TierConfig>,
@@ -29,15 +28,14 @@ pub(super) struct Tables {
     pub(super) tier_traffic: CpuTable<TierTraffic>,
     pub(super) uplink_traffic: CpuTable<UplinkTraffic>,
     pub(super) exits: PerCpuArray<MapData, u64>,
-    exempt_v4: LpmTrie<MapData, Plain<ExemptV4>, u32>,
-    exempt_v6: LpmTrie<MapData, Plain<ExemptV6>, u32>,
+    pub(super) exempt: Exempt,
 }
 
 impl Tables {
     /// Takes the maps out of a loaded object.
     pub(super) fn take(object: &mut Ebpf) -> Result<Self, DatapathError> {
         Ok(Self {
-            interfaces: take(object, maps::INTERFACES)?,
+            interfaces: Interfaces::take(object)?,
             cgroups: take(object, maps::CGROUPS)?,
             pods: Table::take(object, maps::PODS)?,
             tiers: Table::take(object, maps::TIERS)?,
@@ -50,69 +48,9 @@ impl Tables {
             tier_traffic: CpuTable::take(object, maps::TIER_TRAFFIC)?,
             uplink_traffic: CpuTable::take(object, maps::UPLINK_TRAFFIC)?,
             exits: take(object, maps::EXITS)?,
-            exempt_v4: take(object, maps::EXEMPT_V4)?,
-            exempt_v6: take(object, maps::EXEMPT_V6)?,
+            exempt: Exempt::take(object)?,
         })
     }
-
-    /// Exempts a network on an uplink.
-    pub(super) fn add_exempt(&mut self, uplink: u16, network: IpNet) -> Result<(), DatapathError> {
-        match network {
-            IpNet::V4(_) => self.exempt_v4.insert(&key_v4(uplink, network), 1, 0),
-            IpNet::V6(_) => self.exempt_v6.insert(&key_v6(uplink, network), 1, 0),
-        }
-        .map_err(|source| DatapathError::map("write", exempt_map(network), source))
-    }
-
-    /// No longer exempts a network on an uplink.
-    pub(super) fn remove_exempt(&mut self, uplink: u16, network: IpNet) -> Result<(), DatapathError> {
-        match network {
-            IpNet::V4(_) => self.exempt_v4.remove(&key_v4(uplink, network)),
-            IpNet::V6(_) => self.exempt_v6.remove(&key_v6(uplink, network)),
-        }
-        .map_err(|source| DatapathError::map("remove from", exempt_map(network), source))
-    }
-
-    /// All exempt networks with their uplinks.
-    pub(super) fn exempt(&self) -> Result<Vec<(u16, IpNet)>, DatapathError> {
-        let mut networks = Vec::new();
-        for key in self.exempt_v4.keys() {
-            let key = key.map_err(|source| DatapathError::map("read", maps::EXEMPT_V4, source))?;
-            let Plain(ExemptV4 { uplink, network }) = key.data();
-            networks.extend(entry(uplink, network.into(), key.prefix_len()));
-        }
-        for key in self.exempt_v6.keys() {
-            let key = key.map_err(|source| DatapathError::map("read", maps::EXEMPT_V6, source))?;
-            let Plain(ExemptV6 { uplink, network }) = key.data();
-            networks.extend(entry(uplink, network.into(), key.prefix_len()));
-        }
-        Ok(networks)
-    }
-}
-
-fn entry(uplink: [u8; 4], network: std::net::IpAddr, prefix: u32) -> Option<(u16, IpNet)> {
-    let uplink = u16::try_from(u32::from_be_bytes(uplink)).ok()?;
-    let prefix = u8::try_from(prefix.checked_sub(EXEMPT_PREFIX)?).ok()?;
-    Some((uplink, IpNet::new(network, prefix).ok()?))
-}
-
-fn exempt_map(network: IpNet) -> &'static str {
-    match network {
-        IpNet::V4(_) => maps::EXEMPT_V4,
-        IpNet::V6(_) => maps::EXEMPT_V6,
-    }
-}
-
-fn key_v4(uplink: u16, network: IpNet) -> Key<Plain<ExemptV4>> {
-    let std::net::IpAddr::V4(address) = network.addr() else { unreachable!("the caller matched the family") };
-    let uplink = u32::from(uplink).to_be_bytes();
-    Key::new(EXEMPT_PREFIX + u32::from(network.prefix_len()), Plain(ExemptV4 { uplink, network: address.octets() }))
-}
-
-fn key_v6(uplink: u16, network: IpNet) -> Key<Plain<ExemptV6>> {
-    let std::net::IpAddr::V6(address) = network.addr() else { unreachable!("the caller matched the family") };
-    let uplink = u32::from(uplink).to_be_bytes();
-    Key::new(EXEMPT_PREFIX + u32::from(network.prefix_len()), Plain(ExemptV6 { uplink, network: address.octets() }))
 }
 
 /// An array map with its name.
@@ -128,7 +66,7 @@ impl<T> Table<T>
 where
     Plain<T>: Pod,
 {
-    fn take(object: &mut Ebpf, name: &'static str) -> Result<Self, DatapathError> {
+    pub(super) fn take(object: &mut Ebpf, name: &'static str) -> Result<Self, DatapathError> {
         Ok(Self { name, array: take(object, name)? })
     }
 
@@ -188,7 +126,11 @@ where
     }
 }
 
-fn take<M: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &'static str) -> Result<M, DatapathError> {
+/// Takes a map out of a loaded object.
+pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
+    object: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, DatapathError> {
     let map = object.take_map(name).ok_or(DatapathError::Missing(name))?;
     M::try_from(map).map_err(|source| DatapathError::map("open", name, source))
 }

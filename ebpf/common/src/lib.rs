@@ -9,6 +9,7 @@ pub mod config;
 pub mod counters;
 pub mod limits;
 pub mod maps;
+pub mod near;
 pub mod reason;
 pub mod state;
 pub mod tag;

@@ -8,8 +8,14 @@ pub const MAX_TIERS: u32 = 256;
 pub const MAX_UPLINKS: u32 = 16;
 /// Interfaces that a program is attached to.
 pub const MAX_INTERFACES: u32 = 2048;
+/// Places for interfaces in the array that is read before the hash; a power of two.
+pub const NEAR_INTERFACES: u32 = 1024;
 /// Exempt networks of all uplinks of a node, for each address family.
 pub const MAX_EXEMPT: u32 = 1024;
+/// Places for IPv4 networks of an uplink in the array that is read before the trie: enough for the defaults.
+pub const NEAR_EXEMPT_V4: usize = 8;
+/// Places for IPv6 networks of an uplink in the array that is read before the trie: enough for the defaults.
+pub const NEAR_EXEMPT_V6: usize = 4;
 /// Cgroups of hostNetwork pods.
 pub const MAX_CGROUPS: u32 = 1024;
 /// Levels of the cgroup tree at which a pod's cgroup can stand. systemd's layout of kubelet has it at 3, cgroupfs' at 3,

@@ -3,13 +3,16 @@
 use crate::{
     config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
-    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
+    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS, NEAR_INTERFACES},
+    near::{NearExempt, NearInterface},
     reason::{EXITS_PER_PROGRAM, Program},
     state::{PodState, TierState, UplinkState},
 };
 
 /// ifindex → [`InterfaceConfig`].
 pub const INTERFACES: &str = "INTERFACES";
+/// [`crate::near::near_index`] → [`NearInterface`].
+pub const INTERFACES_NEAR: &str = "INTERFACES_NEAR";
 /// slot → [`PodConfig`].
 pub const PODS: &str = "PODS";
 /// tier id → [`TierConfig`].
@@ -20,6 +23,8 @@ pub const UPLINKS: &str = "UPLINKS";
 pub const EXEMPT_V4: &str = "EXEMPT_V4";
 /// (uplink id, IPv6 network) → present.
 pub const EXEMPT_V6: &str = "EXEMPT_V6";
+/// uplink id → [`NearExempt`].
+pub const EXEMPT_NEAR: &str = "EXEMPT_NEAR";
 /// cgroup id → slot of the hostNetwork pod.
 pub const CGROUPS: &str = "CGROUPS";
 /// uplink id → [`UplinkState`].
@@ -73,13 +78,15 @@ const fn info(name: &'static str, entries: u32, entry_bytes: usize, per_cpu: boo
 }
 
 /// All maps.
-pub const MAPS: [MapInfo; 15] = [
+pub const MAPS: [MapInfo; 17] = [
     info(INTERFACES, MAX_INTERFACES, NODE + 4 + size_of::<InterfaceConfig>(), false),
+    info(INTERFACES_NEAR, NEAR_INTERFACES, size_of::<NearInterface>(), false),
     info(PODS, MAX_SLOTS, size_of::<PodConfig>(), false),
     info(TIERS, MAX_TIERS, size_of::<TierConfig>(), false),
     info(UPLINKS, MAX_UPLINKS, size_of::<UplinkConfig>(), false),
     info(EXEMPT_V4, MAX_EXEMPT, NODE + 4 + size_of::<ExemptV4>() + 4, false),
     info(EXEMPT_V6, MAX_EXEMPT, NODE + 4 + size_of::<ExemptV6>() + 4, false),
+    info(EXEMPT_NEAR, MAX_UPLINKS, size_of::<NearExempt>(), false),
     info(CGROUPS, MAX_CGROUPS, NODE + 8 + 4, false),
     info(UPLINK_STATE, MAX_UPLINKS, size_of::<UplinkState>(), false),
     info(TIER_STATE, MAX_TIERS, size_of::<TierState>(), false),
