@@ -11,8 +11,8 @@ use crate::{
 /// How far ahead the link's clock is believed, in ns: what interactive traffic sends beyond the capacity waits, or is
 /// lost, behind us, and must not keep bulk away for longer than that queue can last.
 pub const LINK_LEAD_NS: u64 = 250_000_000;
-/// How far ahead the guarantee's clock may run while the tier borrows, in ns. It bounds how long a tier that borrowed
-/// waits for its guarantee once the link is busy.
+/// How far ahead the guarantee's clock runs while the tier borrows, in ns. It bounds how long a tier that borrowed waits
+/// for its guarantee once the link is busy.
 pub const GUARANTEE_LEAD_NS: u64 = 20_000_000;
 /// Bound for clocks of ceilings, in ns: beyond the time of any packet at the lowest rate.
 pub const CEILING_LEAD_NS: u64 = 600_000_000_000;
@@ -33,6 +33,8 @@ pub struct Request<C> {
     pub socket: u64,
     /// The uplink's clock; none: interactive, which never waits for the link.
     pub link: Option<Booking<C>>,
+    /// The clock of bulk alone, at the rate that steady interactive traffic leaves to it; none: the whole link.
+    pub share: Option<Booking<C>>,
     /// The tier's guarantee.
     pub guarantee: Option<Booking<C>>,
     /// The tier's ceiling.
@@ -64,14 +66,23 @@ impl<C: Cell> Request<C> {
         Decision::At(self.departure(|booking, bounds| book(&booking.clock, self.now, bounds, booking.time)))
     }
 
-    /// max(now, min(link, guarantee), tier, pod), each clock read in the way that `read` does it.
+    /// max(now, min(max(link, share), guarantee), tier, pod), each clock read in the way that `read` does it.
     #[inline(always)]
     fn departure(&self, read: impl Fn(&Booking<C>, Bounds) -> u64) -> u64 {
         let mut at = if self.socket > self.now { self.socket } else { self.now };
         if let Some(link) = &self.link {
             let mut shared = read(link, self.bounds(LINK_LEAD_NS, link.time));
+            if let Some(bulk) = &self.share {
+                shared = max(shared, read(bulk, self.bounds(LINK_LEAD_NS, bulk.time)));
+            }
             if let Some(own) = &self.guarantee {
-                shared = min(shared, read(own, self.bounds(GUARANTEE_LEAD_NS, own.time)));
+                let clock = own.clock.get();
+                if clock <= shared {
+                    shared = read(own, self.bounds(CEILING_LEAD_NS, 0));
+                } else if clock < self.now + GUARANTEE_LEAD_NS {
+                    // Borrowed: counts against the guarantee up to the lead, and beyond it is forgiven.
+                    read(own, self.bounds(CEILING_LEAD_NS, 0));
+                }
             }
             at = max(at, shared);
         }
@@ -94,11 +105,6 @@ impl<C: Cell> Request<C> {
 #[inline(always)]
 fn max(a: u64, b: u64) -> u64 {
     if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn min(a: u64, b: u64) -> u64 {
-    if a < b { a } else { b }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use weir_ebpf::{
     cell::Cell,
     clock::{Bounds, book},
     exempt::{self, Answer},
-    load::{LoadCells, close_window},
+    load::{LOAD_SHIFT, LoadCells, close_window},
     pacing::{Booking, Decision, LINK_LEAD_NS, Request},
 };
 
@@ -160,7 +160,7 @@ impl Leaving<'_> {
             return self.interactive();
         }
         let horizon = u64::from(self.uplink.horizon_max_ns);
-        let request = self.request(None, None, None, pod, horizon);
+        let request = self.request(None, None, None, None, pod, horizon);
         let exit = self.obey(&request, slot);
         if !exit.is_drop() {
             self.book_interactive();
@@ -180,7 +180,7 @@ impl Leaving<'_> {
         let horizon = if self.polices() {
             u64::from(max)
         } else {
-            weir_ebpf::load::horizon(load.load.get(), delta.into(), min.into(), max.into())
+            weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into())
         };
         // SAFETY: fields of map values that were just looked up.
         let (link, guarantee, ceiling) = unsafe {
@@ -192,6 +192,7 @@ impl Leaving<'_> {
         };
         let request = self.request(
             booking(link, self.uplink.capacity, self.wire_len),
+            self.share(),
             booking(guarantee, tier.guarantee, self.wire_len),
             booking(ceiling, tier.ceiling, self.wire_len),
             pod,
@@ -221,10 +222,26 @@ impl Leaving<'_> {
         exit
     }
 
+    /// The packet on the clock of bulk alone. None if nothing is steady and nothing is booked there any more; as long
+    /// as something is, packets must not be stamped earlier than those before them.
+    #[inline(always)]
+    fn share(&self) -> Option<Booking<MapCell>> {
+        // SAFETY: fields of a map value that was just looked up.
+        let (clock, stretch) =
+            unsafe { (MapCell::new(&raw mut (*self.state).bulk), MapCell::new(&raw mut (*self.state).stretch)) };
+        let stretch = stretch.get();
+        if stretch == 0 && clock.get() <= self.now {
+            return None;
+        }
+        let time = time_on_link(self.wire_len, self.uplink.capacity);
+        Some(Booking { clock, time: time + ((time * stretch) >> LOAD_SHIFT) })
+    }
+
     #[inline(always)]
     fn request(
         &self,
         link: Option<Booking<MapCell>>,
+        share: Option<Booking<MapCell>>,
         guarantee: Option<Booking<MapCell>>,
         tier: Option<Booking<MapCell>>,
         pod: Option<Booking<MapCell>>,
@@ -235,6 +252,7 @@ impl Leaving<'_> {
             socket: self.packet.departure(),
             // Without `fq` a packet cannot wait for the link: only ceilings are held.
             link: if self.polices() { None } else { link },
+            share,
             guarantee,
             tier,
             pod,
@@ -296,6 +314,8 @@ impl Leaving<'_> {
                 start: MapCell::new(&raw mut (*self.state).window_start),
                 busy: MapCell::new(&raw mut (*self.state).window_busy),
                 load: MapCell::new(&raw mut (*self.state).load),
+                steady: MapCell::new(&raw mut (*self.state).steady),
+                stretch: MapCell::new(&raw mut (*self.state).stretch),
             }
         }
     }

@@ -53,6 +53,7 @@ impl Datapath {
             load: state.load,
             horizon_ns: horizon(
                 state.load,
+                state.steady,
                 config.delta_ns.into(),
                 config.horizon_min_ns.into(),
                 config.horizon_max_ns.into(),

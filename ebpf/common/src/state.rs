@@ -17,6 +17,12 @@ pub struct UplinkState {
     pub window_busy: u64,
     /// x̂/C: slowly falling peak of the interactive load as a share of the capacity, in 2⁻¹⁶.
     pub load: u64,
+    /// x̄/C: what interactive traffic takes steadily, as a share of the capacity, in 2⁻¹⁶.
+    pub steady: u64,
+    /// B: when bulk would have sent all that it booked, at the rate that steady interactive traffic leaves to it.
+    pub bulk: u64,
+    /// How much longer than on the whole link a packet takes at that rate, in 2⁻¹⁶: x̄ / (C − x̄).
+    pub stretch: u64,
 }
 
 /// Value of `TIER_STATE`, indexed by tier id.

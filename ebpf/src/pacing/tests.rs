@@ -13,10 +13,15 @@ const HORIZON: u64 = 5 * MS;
 #[derive(Default)]
 struct Link {
     clock: AtomicU64,
+    bulk: AtomicU64,
+    /// Rate that steady interactive traffic leaves, or 0.
+    share: u64,
     guarantee: AtomicU64,
     tier: AtomicU64,
     pod: AtomicU64,
     rates: [u64; 4],
+    /// 0 stands for [`HORIZON`].
+    horizon: u64,
 }
 
 impl Link {
@@ -34,13 +39,18 @@ impl Link {
             now,
             socket: 0,
             link: Self::booking(&self.clock, link),
+            share: Self::booking(&self.bulk, self.share),
             guarantee: Self::booking(&self.guarantee, guarantee),
             tier: Self::booking(&self.tier, tier),
             pod: Self::booking(&self.pod, pod),
             burst: BURST,
-            horizon: HORIZON,
+            horizon: self.horizon(),
         }
         .decide()
+    }
+
+    fn horizon(&self) -> u64 {
+        if self.horizon == 0 { HORIZON } else { self.horizon }
     }
 
     fn interactive(&self, now: u64, bytes: u32) {
@@ -55,7 +65,7 @@ impl Link {
             let now = START + step * MS / 10;
             others(now);
             if let Decision::At(at) = self.offer(now) {
-                assert!(at >= now && at - now <= HORIZON + BURST, "{at} at {now}");
+                assert!(at >= now && at - now <= self.horizon() + BURST, "{at} at {now}");
                 sent += 1;
             }
         }
@@ -109,6 +119,39 @@ fn a_guarantee_holds_on_an_overloaded_link() {
 }
 
 #[test]
+fn a_guarantee_is_no_way_around_the_link() {
+    for horizon in [HORIZON, GUARANTEE_LEAD_NS, 2 * GUARANTEE_LEAD_NS, 10 * GUARANTEE_LEAD_NS] {
+        for guarantee in [64_000, 2_000_000, 10_000_000] {
+            let link = Link { horizon, ..Link::new([20_000_000, guarantee, 0, 0]) };
+            assert_near(link.flood(20_000, |_| ()), 20_000_000);
+            let link = Link { horizon, ..Link::new([20_000_000, guarantee, 0, 0]) };
+            let rate = link.flood(20_000, |now| link.interactive(now, 1514));
+            // Until the link's clock is a horizon ahead, a few packets borrow.
+            let borrowed = 150_000;
+            assert!(
+                rate <= guarantee + guarantee / 50 + borrowed,
+                "{rate} of {guarantee} with a horizon of {horizon} ns"
+            );
+        }
+    }
+}
+
+#[test]
+fn bulk_leaves_gaps_for_a_steady_load() {
+    let link = Link { share: 8_000_000, ..Link::new([20_000_000, 0, 0, 0]) };
+    let departures: Vec<u64> = std::iter::from_fn(|| match link.offer(START) {
+        Decision::At(at) => Some(at),
+        Decision::TooLate => None,
+    })
+    .collect();
+    let frame = time_on_link(1514, cost_of_rate(8_000_000));
+    assert!(departures.len() > 3);
+    assert!(departures.windows(2).skip(1).all(|pair| pair[1] - pair[0] == frame), "{departures:?}");
+    assert_near(Link { share: 8_000_000, ..Link::new([20_000_000, 0, 0, 0]) }.flood(4_000, |_| ()), 8_000_000);
+    assert_near(Link { share: 2_000_000, ..Link::new([20_000_000, 4_000_000, 0, 0]) }.flood(4_000, |_| ()), 4_000_000);
+}
+
+#[test]
 fn a_dropped_packet_books_nothing() {
     let link = Link::new([20_000_000, 2_000_000, 4_000_000, 1_000_000]);
     while link.offer(START) != Decision::TooLate {}
@@ -125,6 +168,7 @@ fn a_socket_that_paces_itself_is_not_overtaken() {
         now: 10 * MS,
         socket: 12 * MS,
         link: Some(Booking { clock: &clock, time: MS }),
+        share: None,
         guarantee: None,
         tier: None,
         pod: None,

@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Interactive loads beside them in Mbit/s, such as `0`; 0 and 12 if not given.
     #[arg(long)]
     load: Option<String>,
+    /// Headroom of Weir's uplink, such as `3%`; a little if not given, for the link's rate is known to the bit.
+    #[arg(long)]
+    headroom: Option<String>,
     /// Seconds that each cell is measured for; 12 if not given.
     #[arg(long)]
     seconds: Option<u32>,
@@ -61,8 +64,13 @@ struct Cell {
 
 pub(super) fn main(args: &Args) -> Result<()> {
     let seconds = args.seconds.map(|seconds| seconds.to_string());
-    let options =
-        [("--arms", &args.arms), ("--streams", &args.streams), ("--load", &args.load), ("--seconds", &seconds)];
+    let options = [
+        ("--arms", &args.arms),
+        ("--streams", &args.streams),
+        ("--load", &args.load),
+        ("--headroom", &args.headroom),
+        ("--seconds", &seconds),
+    ];
     let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
     let arguments: Vec<String> = std::iter::once("shaping".to_owned()).chain(given.flatten()).collect();
     let figures = super::play(&args.place, &arguments, TIMEOUT)?;

@@ -32,6 +32,9 @@ pub(crate) struct Grid {
     /// Interactive loads beside them, in Mbit/s on the wire
     #[arg(long, value_delimiter = ',', default_values_t = [0, 12])]
     load: Vec<u32>,
+    /// Headroom of Weir's uplink: the bench knows the link's rate to the bit
+    #[arg(long, default_value = "2%")]
+    headroom: String,
     /// Seconds that each cell is measured for
     #[arg(long, default_value_t = 12)]
     seconds: u64,
@@ -69,6 +72,7 @@ pub(super) fn play(events: &Events, grid: &Grid) -> Result<()> {
     for &arm in &grid.arms {
         let stage = Stage::build(arm.labelled())?;
         arm.set_up(&stage)?;
+        stage.write_uplink(Some(&grid.headroom))?;
         let agent = if arm.has_agent() { Some(stage.node.start_agent(&AgentOptions::default())?) } else { None };
         let streams: &[u8] = if arm == Arm::Idle { &[0] } else { &grid.streams };
         for &streams in streams {

@@ -58,12 +58,21 @@ impl Stage {
     fn write_objects(&self, labelled: bool) -> Result<()> {
         let objects = self.node.objects();
         objects.apply_node(&self.node)?;
-        objects.apply_uplink(&json!({"capacity": format!("{}M", self.link.rate_bits / 1_000_000)}))?;
+        self.write_uplink(None)?;
         objects.apply_tier(TIER, &json!({"guarantee": GUARANTEE, "dscp": "LE"}))?;
         for pod in [&self.call, &self.web, &self.load] {
             objects.apply_pod(pod, &[("app", pod.name())])?;
         }
         self.label_seed(labelled)
+    }
+
+    /// Says how fast the uplink is, and how much of that stays free (else the default).
+    pub(super) fn write_uplink(&self, headroom: Option<&str>) -> Result<()> {
+        let mut spec = json!({"capacity": format!("{}M", self.link.rate_bits / 1_000_000)});
+        if let Some(headroom) = headroom {
+            spec["headroom"] = headroom.into();
+        }
+        self.node.objects().apply_uplink(&spec)
     }
 
     /// Puts the tier's label on the seed, or takes it off.
