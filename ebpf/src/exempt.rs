@@ -36,7 +36,7 @@ fn answer<const WORDS: usize, const ROOM: usize>(
 ) -> Answer {
     let mut at = 0;
     while at < ROOM {
-        if at as u32 >= len {
+        if at >= len as usize {
             return Answer::No;
         }
         if contains(&networks[at], address) {

@@ -33,7 +33,7 @@ pub struct Pacing {
 impl Default for Pacing {
     fn default() -> Self {
         Self {
-            delta_ns: 2_000_000,
+            delta_ns: 2_500_000,
             horizon_min_ns: 2_000_000,
             horizon_max_ns: 40_000_000,
             burst_ns: 1_000_000,
