@@ -16,6 +16,20 @@ pub struct Host {
     pub cgroups: BTreeMap<String, Cgroup>,
 }
 
+impl Host {
+    /// The links' names by ifindex.
+    #[must_use]
+    pub fn names(&self) -> BTreeMap<u32, String> {
+        self.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect()
+    }
+
+    /// A link's name, or words for one that is gone.
+    #[must_use]
+    pub fn name(&self, ifindex: u32) -> String {
+        self.links.get(&ifindex).map_or_else(|| format!("interface {ifindex}"), |link| link.name.clone())
+    }
+}
+
 /// A network interface of the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place},
-    model::{Location, ObjectRef, PodKey, Rejection},
+    model::{Location, ObjectRef, PodKey, Rejection, Selector},
     snapshot::{ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow},
 };
 
@@ -111,10 +111,12 @@ fn desired() -> Desired {
             "bulk-seed".to_owned(),
             DesiredTier {
                 uplink: "wan".to_owned(),
+                pods: Selector::label("traffic-tier", "bulk-seed"),
+                location: Some(Location { file: "tiers.yaml".to_owned(), line: 3 }),
                 guarantee: 2_000_000,
                 ceiling: 16_000_000,
-                pod_ceiling: None,
                 dscp: None,
+                ..DesiredTier::default()
             },
         )]),
         pods: BTreeMap::from([

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place, PodCeiling},
-    model::{Location, ObjectRef, PodKey, Rejection},
+    model::{Location, ObjectRef, PodKey, Rejection, Selector},
     snapshot::{PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow},
 };
 
@@ -49,10 +49,12 @@ fn desired(seed: &PodKey, web: &PodKey) -> Desired {
             "bulk-seed".to_owned(),
             DesiredTier {
                 uplink: "wan".to_owned(),
+                pods: Selector::label("traffic-tier", "bulk-seed"),
+                location: Some(Location { file: "tiers.yaml".to_owned(), line: 3 }),
                 guarantee: 2_000_000,
                 ceiling: 16_000_000,
-                pod_ceiling: None,
                 dscp: Some(1),
+                ..DesiredTier::default()
             },
         )]),
         pods: BTreeMap::from([

@@ -2,7 +2,7 @@
 
 use weir_core::{
     desired::{DesiredPod, DesiredTier},
-    model::{PodKey, Rejection},
+    model::{Location, PodKey, Rejection, Selector},
     snapshot::Snapshot,
 };
 
@@ -57,8 +57,11 @@ fn tier_reason(snapshot: &Snapshot, desired: Option<&DesiredPod>, tier: Option<&
     };
     match (&desired.tier, tier) {
         (Some(name), Some(tier)) => format!(
-            "TrafficTier {name} on uplink {} selects it: podSelector matches its labels, namespaceSelector its namespace.",
-            tier.uplink
+            "{} on uplink {} selects {} in {}.",
+            named("TrafficTier", name, tier.location.as_ref()),
+            tier.uplink,
+            all_or("every pod", "pods with", &tier.pods),
+            all_or("every namespace", "namespaces with", &tier.namespaces),
         ),
         (Some(name), None) => format!("TrafficTier {name} selects it, but this node has no uplink for that tier."),
         (None, _) if snapshot.desired.tiers.is_empty() => {
@@ -91,7 +94,8 @@ fn limits(snapshot: &Snapshot, desired: Option<&DesiredPod>) -> Vec<v1::Limit> {
     };
     let uplink = snapshot.desired.uplinks.get(&tier.uplink);
     if uplink.is_none_or(|uplink| tier.ceiling < uplink.rate) {
-        add("tier ceiling", tier.ceiling, format!("TrafficTier {name} spec.ceiling, shared by the tier's pods"));
+        let object = named("TrafficTier", name, tier.location.as_ref());
+        add("tier ceiling", tier.ceiling, format!("{object} spec.ceiling, shared by the tier's pods"));
     }
     if let Some(uplink) = uplink {
         add("uplink rate", uplink.rate, format!("Uplink {} spec.capacity less headroom, shared by all", tier.uplink));
@@ -101,10 +105,22 @@ fn limits(snapshot: &Snapshot, desired: Option<&DesiredPod>) -> Vec<v1::Limit> {
         limits.push(v1::Limit {
             what: "tier guarantee".to_owned(),
             rate_bits_per_second: tier.guarantee,
-            from: format!("TrafficTier {name} spec.guarantee, always available to the tier's pods together"),
+            from: format!(
+                "{} spec.guarantee, always available to the tier's pods together",
+                named("TrafficTier", name, tier.location.as_ref())
+            ),
         });
     }
     limits
+}
+
+/// An object, and the file and line that it comes from.
+fn named(kind: &str, name: &str, location: Option<&Location>) -> String {
+    location.map_or_else(|| format!("{kind} {name}"), |location| format!("{kind} {name} ({location})"))
+}
+
+fn all_or(all: &str, with: &str, selector: &Selector) -> String {
+    if selector.is_everything() { all.to_owned() } else { format!("{with} {selector}") }
 }
 
 /// Whether a finding is about the pod, its tier or its uplink.
@@ -159,7 +175,10 @@ mod tests {
             ]
         );
         assert_eq!(explained.limits[0].from, "annotation kubernetes.io/egress-bandwidth");
-        assert!(explained.tier_reason.starts_with("TrafficTier bulk-seed on uplink wan selects it"));
+        assert_eq!(
+            explained.tier_reason,
+            "TrafficTier bulk-seed (tiers.yaml:3) on uplink wan selects pods with traffic-tier=bulk-seed in every namespace."
+        );
     }
 
     #[test]

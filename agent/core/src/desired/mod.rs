@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use crate::{
     host::Host,
-    model::{Labels, PodKey, Rate, Rejection, World},
+    model::{Labels, Location, PodKey, Rate, Rejection, Selector, World},
 };
 
 pub use admit::admit;
@@ -77,10 +77,16 @@ pub struct DesiredUplink {
 }
 
 /// A tier on this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DesiredTier {
     /// Name of its uplink.
     pub uplink: String,
+    /// Pods of the tier.
+    pub pods: Selector,
+    /// Namespaces that those pods are in.
+    pub namespaces: Selector,
+    /// Where its object stands.
+    pub location: Option<Location>,
     /// 0 for none.
     pub guarantee: Rate,
     /// At most the uplink's rate.

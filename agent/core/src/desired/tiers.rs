@@ -32,6 +32,9 @@ pub(super) fn of_node(
             name.clone(),
             DesiredTier {
                 uplink: tier.uplink.clone(),
+                pods: tier.pods.clone(),
+                namespaces: tier.namespaces.clone(),
+                location: tier.location.clone(),
                 guarantee: tier.guarantee,
                 ceiling: tier.ceiling.unwrap_or(uplink.rate).min(uplink.rate),
                 pod_ceiling: tier.pod_ceiling,

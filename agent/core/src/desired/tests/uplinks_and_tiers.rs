@@ -82,15 +82,18 @@ fn a_tier_gets_its_limits_and_the_uplinks_rate_where_it_has_none() {
     );
     let (found, findings) = run(&world);
     assert_eq!(findings, Findings::default());
-    let plain =
-        DesiredTier { uplink: "wan".to_owned(), guarantee: 0, ceiling: 97_000_000, pod_ceiling: None, dscp: None };
+    let of_object = |name: &str| {
+        let Tier { uplink, pods, namespaces, location, .. } = tier(name, "wan");
+        DesiredTier { uplink, pods, namespaces, location, ..DesiredTier::default() }
+    };
+    let plain = DesiredTier { ceiling: 97_000_000, ..of_object("plain") };
     assert_eq!(found.tiers["plain"], plain);
     let full = DesiredTier {
         guarantee: 10_000_000,
         ceiling: 80_000_000,
         pod_ceiling: Some(40_000_000),
         dscp: Some(1),
-        ..plain
+        ..of_object("full")
     };
     assert_eq!(found.tiers["full"], full);
 }

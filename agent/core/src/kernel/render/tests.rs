@@ -29,8 +29,8 @@ fn desired() -> Desired {
         uplink: "wan".into(),
         guarantee: 2_000_000,
         ceiling: 19_400_000,
-        pod_ceiling: None,
         dscp: Some(1),
+        ..DesiredTier::default()
     };
     Desired {
         uplinks: [("wan".to_owned(), uplink)].into(),
