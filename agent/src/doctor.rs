@@ -22,6 +22,13 @@ pub async fn examine(bpffs: &Path) -> Vec<Check> {
         checks.push(needed(name, probe::has_capability(number), Status::Missing, &lost, "run as root, or grant it"));
     }
     checks.push(needed(
+        "CAP_PERFMON",
+        probe::has_capability(probe::CAP_PERFMON),
+        Status::Degraded,
+        "everything on kernels whose verifier asks for it (6.1 does, 6.12 does not)",
+        "run as root, or grant it",
+    ));
+    checks.push(needed(
         "CAP_NET_BROADCAST",
         probe::has_capability(CAP_NET_BROADCAST),
         Status::Degraded,

@@ -4,7 +4,10 @@
 //! (`BPF_LINK_UPDATE`). A clsact filter belongs to its interface and is replaced in one step too, by its fixed priority
 //! and handle. Either way no packet passes without a program.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use aya::{
     Ebpf,
@@ -17,7 +20,7 @@ use aya::{
 use tracing::debug;
 use weir_common::reason::Program;
 
-use super::{DatapathError, InterfaceNames, Pins, probe};
+use super::{DatapathError, InterfaceNames, Pins, pinned_link::TcxLink, probe};
 
 /// Priority of our clsact filters: before those of others.
 pub(super) const PRIORITY: u16 = 1;
@@ -31,17 +34,26 @@ pub(super) struct Attacher {
     tcx: bool,
     /// Attachments of this agent, as far as it knows. With tcx the kernel is asked as well.
     made: BTreeSet<(u32, Program)>,
+    /// The kernel's ids of the loaded programs.
+    ids: BTreeMap<Program, u32>,
 }
 
 impl Attacher {
     /// Loads every program.
     pub(super) fn new(mut object: Ebpf, pins: Pins) -> Result<Self, DatapathError> {
+        let mut ids = BTreeMap::new();
         for program in Program::ALL {
-            classifier(&mut object, program)?
-                .load()
-                .map_err(|source| DatapathError::program("load", program, source))?;
+            let failed = |source| {
+                if probe::has_capability(probe::CAP_PERFMON) {
+                    return DatapathError::program("load", program, source);
+                }
+                DatapathError::Perfmon { program, source: Box::new(source) }
+            };
+            let classifier = classifier(&mut object, program)?;
+            classifier.load().map_err(failed)?;
+            ids.insert(program, classifier.info().map_err(failed)?.id());
         }
-        Ok(Self { object, pins, tcx: probe::has_tcx(), made: BTreeSet::new() })
+        Ok(Self { object, pins, tcx: probe::has_tcx(), made: BTreeSet::new(), ids })
     }
 
     pub(super) fn uses_tcx(&self) -> bool {
@@ -70,31 +82,18 @@ impl Attacher {
     /// Where our programs are attached now.
     pub(super) fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
         if self.tcx {
-            let pins = self.pinned();
-            self.made =
-                pins.into_iter().filter(|&(ifindex, program)| self.is_linked(ifindex, program, names)).collect();
+            let pins = pinned(&self.pins);
+            self.made = pins.into_iter().filter(|&(ifindex, program)| self.is_linked(ifindex, program)).collect();
         } else {
             self.made.retain(|(ifindex, _)| names.contains_key(ifindex));
         }
         self.made.clone()
     }
 
-    /// Interfaces and programs that links are pinned for, by this agent or an earlier one.
-    pub(super) fn pinned(&self) -> Vec<(u32, Program)> {
-        pinned(&self.pins)
-    }
-
     /// Whether a pinned link holds the program of this agent, on an interface that is still there.
-    fn is_linked(&self, ifindex: u32, program: Program, names: &InterfaceNames) -> bool {
-        let Some(name) = names.get(&ifindex) else { return false };
-        let Some(own) = self.object.program(program.name()).and_then(|program| match program {
-            aya::programs::Program::SchedClassifier(classifier) => classifier.info().ok(),
-            _ => None,
-        }) else {
-            return false;
-        };
-        SchedClassifier::query_tcx(name, direction(program))
-            .is_ok_and(|(_, programs)| programs.iter().any(|info| info.id() == own.id()))
+    fn is_linked(&self, ifindex: u32, program: Program) -> bool {
+        TcxLink::read(&self.pins.link(ifindex, program))
+            .is_ok_and(|link| link.ifindex == ifindex && Some(&link.program) == self.ids.get(&program))
     }
 
     /// Attaches a program, or puts it in the place of an earlier agent's.

@@ -51,6 +51,17 @@ pub enum DatapathError {
         /// Why.
         source: Box<ProgramError>,
     },
+    /// A program was rejected by the verifier, and more rights may help.
+    #[error(
+        "cannot load program {}: the agent lacks CAP_PERFMON, without which this kernel's verifier may refuse it: grant it",
+        program.name()
+    )]
+    Perfmon {
+        /// Which.
+        program: Program,
+        /// Why.
+        source: Box<ProgramError>,
+    },
     /// A program that only tests use could not be loaded.
     #[error("cannot load test program {name}")]
     TestProgram {

@@ -11,8 +11,10 @@ mod exempt;
 mod interfaces;
 mod load;
 mod observe;
+mod pinned_link;
 pub mod probe;
 pub mod remove;
+mod syscall;
 mod tables;
 pub mod test_run;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aya::programs::{SchedClassifier, TcAttachType};
+use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::DatapathError;
@@ -11,7 +11,11 @@ use super::DatapathError;
 pub const CAPABILITIES: [(&str, u32, &str); 2] =
     [("CAP_BPF", 39, "load BPF programs"), ("CAP_NET_ADMIN", 12, "attach programs and qdiscs to interfaces")];
 
-/// `CAP_SYS_ADMIN`, which includes `CAP_BPF`.
+/// `CAP_PERFMON`, by number: with it the verifier follows what it otherwise refuses. 6.1 refuses our programs without it,
+/// 6.12 does not.
+pub const CAP_PERFMON: u32 = 38;
+
+/// `CAP_SYS_ADMIN`, which includes `CAP_BPF` and `CAP_PERFMON`.
 const CAP_SYS_ADMIN: u32 = 21;
 
 /// Fails with the first thing that is missing and without which nothing works.
@@ -34,7 +38,7 @@ pub fn has_capability(number: u32) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).map_or("", str::trim);
     let effective = u64::from_str_radix(effective, 16).unwrap_or(0);
     let has = |number: u32| effective & (1 << number) != 0;
-    has(number) || (number == 39 && has(CAP_SYS_ADMIN))
+    has(number) || ([39, CAP_PERFMON].contains(&number) && has(CAP_SYS_ADMIN))
 }
 
 /// Whether a BPF file system is mounted there.
@@ -46,7 +50,12 @@ pub fn is_bpffs(path: &Path) -> bool {
 /// Whether the kernel has tcx (6.6): asks who is attached to the loopback interface.
 #[must_use]
 pub fn has_tcx() -> bool {
-    SchedClassifier::query_tcx("lo", TcAttachType::Egress).is_ok()
+    match SchedClassifier::query_tcx("lo", TcAttachType::Egress) {
+        Ok(_) => true,
+        // Somebody's program is there, and only CAP_SYS_ADMIN may look at it.
+        Err(ProgramError::SyscallError(error)) => error.io_error.raw_os_error() == Some(libc::EPERM),
+        Err(_) => false,
+    }
 }
 
 /// Whether the kernel tells its types (BTF).

@@ -1,14 +1,14 @@
 //! Runs a loaded program on a packet that is made up: `BPF_PROG_TEST_RUN`, for tests and for measuring its cost.
 
-use std::{
-    io,
-    os::fd::{AsFd as _, AsRawFd as _},
-};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::programs::ProgramFd;
-use aya_obj::generated::{bpf_attr, bpf_cmd};
+use aya_obj::generated::bpf_cmd;
 
-use super::DatapathError;
+use super::{
+    DatapathError,
+    syscall::{attributes, call},
+};
 
 /// A packet and what the kernel says of it besides its bytes.
 #[derive(Clone, Debug, Default)]
@@ -73,8 +73,7 @@ pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> 
     // Programs may lengthen a packet; ours do not.
     let mut frame = vec![0u8; input.frame.len() + 64];
 
-    // SAFETY: a union of integers, for which zero is a value; the kernel wants unused fields zero.
-    let mut attributes: bpf_attr = unsafe { std::mem::zeroed() };
+    let mut attributes = attributes();
     let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
     {
         // SAFETY: all bytes of the union are initialised; this view of it is the one that the command reads.
@@ -91,11 +90,8 @@ pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> 
         test.repeat = input.repeat.max(1);
     }
     // SAFETY: every pointer in the attributes is to a buffer of the length given with it, and all outlive the call.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, bpf_cmd::BPF_PROG_TEST_RUN, &raw mut attributes, size_of::<bpf_attr>()) };
-    if result < 0 {
-        return Err(DatapathError::Call { call: "BPF_PROG_TEST_RUN", source: io::Error::last_os_error() });
-    }
+    unsafe { call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes) }
+        .map_err(|source| DatapathError::Call { call: "BPF_PROG_TEST_RUN", source })?;
     // SAFETY: the kernel wrote its results into this view of the union.
     let test = unsafe { attributes.test };
     frame.truncate(test.data_size_out as usize);

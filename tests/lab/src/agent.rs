@@ -27,12 +27,14 @@ pub struct AgentOptions {
     pub log: String,
     /// Whether to print its log to standard error when it ends: so by default where `WEIR_LOG` sets the filter.
     pub tell_log: bool,
+    /// The only capabilities that it has, such as `net_admin`; none: all.
+    pub capabilities: Option<Vec<&'static str>>,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
         let log = std::env::var("WEIR_LOG").ok();
-        Self { tell_log: log.is_some(), log: log.unwrap_or_else(|| "info".to_owned()) }
+        Self { tell_log: log.is_some(), log: log.unwrap_or_else(|| "info".to_owned()), capabilities: None }
     }
 }
 
@@ -64,6 +66,13 @@ pub(crate) fn weir_binary() -> Result<PathBuf> {
         .with_context(|| format!("no weir program at any of {candidates:?}: build it, or name it by WEIR_BIN"))
 }
 
+/// `weir` with these capabilities at most.
+fn bounded(capabilities: &[&str]) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--bounding-set=-all,+{}", capabilities.join(",+"))).arg(weir_binary()?);
+    Ok(command)
+}
+
 impl Node {
     /// A `weir` command line inside the node, such as `weir status`.
     pub fn weir(&self, arguments: &[&str]) -> Result<Process> {
@@ -76,7 +85,12 @@ impl Node {
     pub fn spawn_agent(&self, options: &AgentOptions) -> Result<Agent<'_>> {
         let config = self.write_agent_config(options)?;
         let config = config.to_str().context("the lab's folder has a strange name")?;
-        let mut process = self.weir(&["agent", "--config", config])?;
+        let mut command = match &options.capabilities {
+            Some(capabilities) => bounded(capabilities)?,
+            None => Command::new(weir_binary()?),
+        };
+        command.args(["agent", "--config", config]);
+        let mut process = self.ns().spawn(command)?;
         if options.tell_log {
             process.tell_at_end();
         }

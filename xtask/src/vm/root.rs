@@ -29,6 +29,7 @@ const PROGRAMS: &[&str] = &[
     "usr/sbin/nft",
     "usr/sbin/ethtool",
     "usr/bin/tcpdump",
+    "usr/bin/setpriv",
 ];
 
 /// Files above this size lose their debug information on the way into the VM, which saves memory and time.
