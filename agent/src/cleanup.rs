@@ -5,10 +5,7 @@ use std::path::Path;
 use weir_cli::cleanup::{Action, Outcome};
 
 use crate::{
-    datapath::{
-        InterfaceNames,
-        remove::{self, Removed},
-    },
+    datapath::remove::{self, Removed},
     net::{Netlink, qdisc::Restored},
     reconcile::{Lock, StateFolder},
 };
@@ -20,8 +17,7 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
     let state = StateFolder::open(state_dir)?;
     let lock = Lock::take(&state)?;
     let netlink = Netlink::open()?;
-    let host = netlink.observe().await?;
-    let names: InterfaceNames = host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect();
+    let names = netlink.observe().await?.names();
     let Removed { mut actions, filtered } = remove::remove(bpffs, &names);
     for ifindex in filtered {
         let outcome = match netlink.remove_idle_clsact(ifindex).await {

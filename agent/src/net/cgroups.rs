@@ -12,12 +12,10 @@ use std::{
 };
 
 use procfs::process::Process;
+use weir_common::limits::MAX_CGROUP_LEVEL;
 use weir_core::host::Cgroup;
 
 use super::{Error, Result};
-
-/// How deep a pod's folder may lie below the root: kind's nodes have theirs at 7.
-const MAX_LEVEL: u32 = 10;
 
 /// Looks for the cgroups of the pods with these UIDs. Pods that have none (yet) are missing from the result.
 ///
@@ -55,7 +53,7 @@ fn walk(root: &Path, wanted: &BTreeSet<String>) -> std::io::Result<BTreeMap<Stri
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     fs::read_dir(root)?;
-    for level in 1..=MAX_LEVEL {
+    for level in 1..=MAX_CGROUP_LEVEL {
         let mut below = Vec::new();
         // A cgroup that ends meanwhile has nothing to be found in.
         for entry in folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
@@ -136,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_depth_is_bounded() {
-        let deep = "a/".repeat(MAX_LEVEL as usize) + "podu1";
+        let deep = "a/".repeat(MAX_CGROUP_LEVEL as usize) + "podu1";
         assert!(find_in(tree(&[&deep]).path(), &["u1"]).is_empty());
     }
 

@@ -87,21 +87,25 @@ impl QdiscKeeper {
                     .to_owned(),
             );
         }
-        let current = netlink.root_qdiscs().await?;
+        let mut current = netlink.root_qdiscs().await?;
+        let mut installed = false;
         for (name, uplink) in &desired.uplinks {
-            self.uplink(netlink, host, &current, name, uplink, has_fq, &mut kept).await?;
+            installed |= self.uplink(netlink, host, &current, name, uplink, has_fq, &mut kept).await?;
         }
-        let after = netlink.root_qdiscs().await?;
+        if installed {
+            current = netlink.root_qdiscs().await?;
+        }
         for (name, uplink) in &desired.uplinks {
             let of_uplink = kept.qdiscs.entry(name.clone()).or_default();
             for carrier in uplink.interfaces.keys().flat_map(|&ifindex| carriers(&host.links, ifindex)) {
-                let label = after.get(&carrier).map_or_else(|| "none".to_owned(), ToString::to_string);
-                of_uplink.insert(link_name(host, carrier), label);
+                let label = current.get(&carrier).map_or_else(|| "none".to_owned(), ToString::to_string);
+                of_uplink.insert(host.name(carrier), label);
             }
         }
         Ok(kept)
     }
 
+    /// Looks after the devices of one uplink; says whether something was installed.
     #[allow(clippy::too_many_arguments)] // One call site; a struct of these would have no other use.
     async fn uplink(
         &mut self,
@@ -112,7 +116,8 @@ impl QdiscKeeper {
         uplink: &DesiredUplink,
         has_fq: bool,
         kept: &mut Kept,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
+        let mut installed = false;
         if !has_fq {
             kept.policed.insert(name.to_owned());
         }
@@ -122,18 +127,19 @@ impl QdiscKeeper {
                 match decide(current.get(&carrier), queues, self.take_over) {
                     Decision::Refuse { kind } => {
                         kept.refused.insert(interface);
-                        kept.notes.push(another_shaper(name, &link_name(host, carrier), &kind));
+                        kept.notes.push(another_shaper(name, &host.name(carrier), &kind));
                     }
                     Decision::Keep => drop(self.wanted.insert(carrier)),
                     Decision::Install if !has_fq => {}
                     Decision::Install => {
                         self.wanted.insert(carrier);
                         self.install(netlink, host, carrier, queues, current.get(&carrier)).await?;
+                        installed = true;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(installed)
     }
 
     async fn install(
@@ -144,7 +150,7 @@ impl QdiscKeeper {
         queues: u32,
         current: Option<&RootQdisc>,
     ) -> anyhow::Result<()> {
-        let name = link_name(host, ifindex);
+        let name = host.name(ifindex);
         if !current.is_some_and(RootQdisc::is_ours) {
             let before = netlink.record_qdisc(ifindex).await?;
             self.recorded.0.insert(ifindex, RecordedQdisc { name: name.clone(), before });
@@ -200,8 +206,4 @@ fn another_shaper(uplink: &str, interface: &str, kind: &str) -> Rejection {
              other: remove it (`tc qdisc del dev {interface} root`), or let Weir replace it with takeOver"
         ),
     }
-}
-
-fn link_name(host: &Host, ifindex: u32) -> String {
-    host.links.get(&ifindex).map_or_else(|| format!("interface {ifindex}"), |link| link.name.clone())
 }

@@ -33,7 +33,7 @@ impl Reconciler {
         findings.notes.extend(kept.notes);
 
         let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
-        let names = names(&self.host);
+        let names = self.host.names();
         let observed = self.datapath.observe(&names)?;
         let mut rendered = render(&wanted, &self.host, &pacing, &observed);
         findings.notes.append(&mut rendered.notes);
@@ -112,8 +112,4 @@ impl Reconciler {
     fn lacks_cgroups(&self) -> bool {
         self.host_network_uids().iter().any(|uid| !self.host.cgroups.contains_key(uid))
     }
-}
-
-fn names(host: &Host) -> InterfaceNames {
-    host.links.iter().map(|(&ifindex, link)| (ifindex, link.name.clone())).collect()
 }
