@@ -5,10 +5,13 @@
 //! belongs into the Rust toolchain).
 
 pub mod apt;
+pub mod assets;
 pub mod bpf_linker;
 pub mod cargo_deny;
+pub mod etcd;
 pub mod guest;
 pub mod kernel;
+pub mod kubernetes;
 pub mod qemu;
 pub mod rust_src;
 pub mod store;
@@ -37,13 +40,16 @@ const TOOLS: &[(&str, Ensure)] = &[
     ("linux-6.1", || Ok(kernel::ensure("6.1")?.image())),
     ("linux-6.12", || Ok(kernel::ensure("6.12")?.image())),
     ("cargo-deny", cargo_deny::ensure),
+    ("etcd", etcd::ensure),
+    ("kube-apiserver", kubernetes::api_server),
+    ("kubectl", kubernetes::kubectl),
 ];
 
 /// Fetches what is missing of all tools or of one, and says where it is.
 pub fn main(args: &Args) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         for (name, ensure) in TOOLS {
-            println!("{name:<12} {}", ensure()?.display());
+            println!("{name:<14} {}", ensure()?.display());
         }
         return Ok(ExitCode::SUCCESS);
     };

@@ -1,0 +1,185 @@
+//! Kubernetes' API server and kubectl, built from their Go modules: the API server is in no package.
+//!
+//! Kubernetes is not made to be required by another module: its go.mod leaves the version of the modules
+//! that come out of the same repository open (`v0.0.0`, taken from `./staging`). They are published under
+//! the version `v0.X.Y` that belongs to Kubernetes `v1.X.Y`, so a module of our own says that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{assets, store};
+use crate::process;
+
+/// Kubernetes' version without its leading "1.", which its libraries have as "0.".
+const MINOR_AND_PATCH: &str = "36.3";
+/// Packages with a version of their own to be set, as Kubernetes' own build does.
+const VERSION_PACKAGES: [&str; 2] = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
+const PROGRAMS: [&str; 2] = ["kube-apiserver", "kubectl"];
+
+/// Gives the path of `kube-apiserver`; builds it if it is missing.
+pub fn api_server() -> Result<PathBuf> {
+    program("kube-apiserver")
+}
+
+/// Gives the path of the `kubectl` of the same version; builds it if it is missing.
+pub fn kubectl() -> Result<PathBuf> {
+    program("kubectl")
+}
+
+fn program(name: &str) -> Result<PathBuf> {
+    if let Some(given) = assets::program(name)? {
+        return Ok(given);
+    }
+    let go = process::output(Command::new("go").args(["env", "GOVERSION"])).with_context(|| {
+        format!(
+            "{name} is built from its sources, which needs Go: install it (https://go.dev/dl), or name a folder \
+             that has kube-apiserver, kubectl and etcd in {}",
+            assets::VARIABLE
+        )
+    })?;
+    let folder = store::ensure(
+        "kubernetes",
+        &format!("1.{MINOR_AND_PATCH}-{}", go.trim()),
+        "Kubernetes' API server and kubectl (Go modules of some 200 MB, built in about five minutes)",
+        build,
+    )?;
+    Ok(folder.join(name))
+}
+
+/// Builds the programs into `folder`.
+fn build(folder: &Path) -> Result<()> {
+    let sources = folder.join("build");
+    fs::create_dir(&sources).with_context(|| format!("cannot create {}", sources.display()))?;
+    let kubernetes = fetch(&sources)?;
+    fs::write(sources.join("go.mod"), module(&kubernetes)?)?;
+    fs::write(sources.join("tools.go"), imports())?;
+    process::output(go(&sources).args(["mod", "tidy"])).context("cannot fetch the modules that Kubernetes uses")?;
+    let packages = PROGRAMS.map(package);
+    process::output(
+        go(&sources)
+            .args(["build", "-trimpath", "-ldflags", &linker_flags(), "-o"])
+            .arg(folder)
+            .args(packages)
+            .env("CGO_ENABLED", "0"),
+    )
+    .context("cannot build Kubernetes")?;
+    fs::remove_dir_all(&sources).with_context(|| format!("cannot remove {}", sources.display()))
+}
+
+/// Downloads Kubernetes' module and gives its go.mod.
+fn fetch(folder: &Path) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Download {
+        #[serde(rename = "GoMod")]
+        go_mod: PathBuf,
+    }
+    let module = format!("k8s.io/kubernetes@v1.{MINOR_AND_PATCH}");
+    let answer = process::output(go(folder).args(["mod", "download", "-json", &module]))
+        .with_context(|| format!("cannot download the Go module {module}"))?;
+    let Download { go_mod } = serde_json::from_str(&answer)
+        .with_context(|| format!("`go mod download -json {module}` names no go.mod, but says {answer}"))?;
+    fs::read_to_string(&go_mod).with_context(|| format!("cannot read {}", go_mod.display()))
+}
+
+/// A go.mod that requires Kubernetes and says which versions its sister modules have.
+fn module(kubernetes: &str) -> Result<String> {
+    let language = kubernetes
+        .lines()
+        .find(|line| line.starts_with("go "))
+        .context("Kubernetes' go.mod does not say its version of Go")?;
+    let mut lines = vec!["module weir.test/kubernetes".to_owned(), language.to_owned()];
+    lines.extend(kubernetes.lines().filter(|line| line.starts_with("godebug ")).map(str::to_owned));
+    lines.push(format!("require k8s.io/kubernetes v1.{MINOR_AND_PATCH}"));
+    let sisters = sisters(kubernetes);
+    if sisters.is_empty() {
+        bail!("Kubernetes' go.mod names none of the modules that are published from its repository");
+    }
+    lines.extend(sisters.iter().map(|sister| format!("replace {sister} => {sister} v0.{MINOR_AND_PATCH}")));
+    Ok(lines.join("\n") + "\n")
+}
+
+/// The modules whose version Kubernetes' go.mod leaves open, or which it takes from its own repository.
+fn sisters(kubernetes: &str) -> BTreeSet<&str> {
+    kubernetes
+        .lines()
+        .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [name, "v0.0.0", ..] | ["require", name, "v0.0.0", ..] => Some(name),
+            [name, "=>", path] | ["replace", name, "=>", path] if path.starts_with("./staging/") => Some(name),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A file that is never compiled, but tells `go mod tidy` what the module is for.
+fn imports() -> String {
+    let imports = PROGRAMS.map(|program| format!("import _ \"{}\"\n", package(program))).concat();
+    format!("//go:build tools\n\npackage tools\n\n{imports}")
+}
+
+fn package(program: &str) -> String {
+    format!("k8s.io/kubernetes/cmd/{program}")
+}
+
+fn linker_flags() -> String {
+    let minor = MINOR_AND_PATCH.split('.').next().unwrap_or(MINOR_AND_PATCH);
+    let values =
+        [("gitVersion", format!("v1.{MINOR_AND_PATCH}")), ("gitMajor", "1".to_owned()), ("gitMinor", minor.to_owned())];
+    let mut flags = vec!["-s -w".to_owned()];
+    for package in VERSION_PACKAGES {
+        flags.extend(values.iter().map(|(name, value)| format!("-X {package}.{name}={value}")));
+    }
+    flags.join(" ")
+}
+
+fn go(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.current_dir(folder);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{imports, linker_flags, module};
+
+    #[test]
+    fn sister_modules_get_the_version_that_belongs_to_kubernetes() {
+        let theirs = "module k8s.io/kubernetes\n\ngo 1.26.0\n\ngodebug default=go1.26\n\nrequire (\n\
+                      \tgithub.com/google/uuid v1.6.0\n\tk8s.io/api v0.0.0\n\tk8s.io/klog/v2 v2.130.1\n\
+                      \tk8s.io/kms v0.0.0 // indirect\n\tk8s.io/gengo v0.0.0-20220902162205-c0856e24416d\n)\n\n\
+                      replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\
+                      \tk8s.io/sample-controller => ./staging/src/k8s.io/sample-controller\n\
+                      \tk8s.io/other => k8s.io/other v1.2.3\n)\n";
+        let ours = module(theirs).unwrap();
+        let lines: Vec<_> = ours.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "module weir.test/kubernetes",
+                "go 1.26.0",
+                "godebug default=go1.26",
+                "require k8s.io/kubernetes v1.36.3",
+                "replace k8s.io/api => k8s.io/api v0.36.3",
+                "replace k8s.io/kms => k8s.io/kms v0.36.3",
+                "replace k8s.io/sample-controller => k8s.io/sample-controller v0.36.3",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_go_mod_without_sister_modules_is_an_error() {
+        let error = module("module k8s.io/kubernetes\n\ngo 1.26.0\n").unwrap_err().to_string();
+        assert!(error.contains("go.mod"), "{error}");
+    }
+
+    #[test]
+    fn the_programs_know_their_version() {
+        assert!(linker_flags().contains("-X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{}", linker_flags());
+        assert!(linker_flags().ends_with("-X k8s.io/client-go/pkg/version.gitMinor=36"), "{}", linker_flags());
+        assert!(imports().contains("import _ \"k8s.io/kubernetes/cmd/kube-apiserver\"\n"), "{}", imports());
+    }
+}
