@@ -22,7 +22,7 @@ enum Task {
     Build(build::Args),
     /// Show what Weir does: play the scene in a virtual machine and write a report with pictures.
     Demo(demo::Args),
-    /// Run the ladder of tests: unit, fuzz, load, kernel.
+    /// Run the ladder of tests: unit, fuzz, load, api, kernel.
     Test(test::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
     Tools(tools::Args),

@@ -68,7 +68,7 @@ impl Captured {
 
 impl Process {
     /// Starts `command` in the calling thread's namespace. [`crate::Netns::spawn`] is the usual way.
-    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+    pub fn spawn(mut command: Command) -> Result<Self> {
         let title = title(&command);
         let mut child = command
             .stdin(Stdio::null())

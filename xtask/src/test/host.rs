@@ -23,14 +23,22 @@ impl Where {
                 run_here(&mut cargo, args, tally)
             }
             Self::Host(package) => run_here(process::cargo("test").args(["--package", package]), args, tally),
-            Self::HostOrVm(package) => match why_not_here() {
-                None => run_here(process::cargo("test").args(["--package", package]), args, tally),
-                Some(reason) => {
-                    eprintln!("{reason}, so these tests run in the VM");
-                    machine::run(package, args, tally)
+            Self::HostOrVm(package) | Self::HostOrVmWithControlPlane(package) => {
+                let programs = self.programs()?;
+                match why_not_here() {
+                    None => {
+                        let mut cargo = process::cargo("test");
+                        cargo.args(["--package", package]);
+                        cargo.envs(programs.iter().map(|program| (program.variable, &program.path)));
+                        run_here(&mut cargo, args, tally)
+                    }
+                    Some(reason) => {
+                        eprintln!("{reason}, so these tests run in the VM");
+                        machine::run(package, &programs, args, tally)
+                    }
                 }
-            },
-            Self::Vm(package) => machine::run(package, args, tally),
+            }
+            Self::Vm(package) => machine::run(package, &[], args, tally),
         }
     }
 }

@@ -2,21 +2,28 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::programs::Program;
 use super::{Args, Tally};
 use crate::build::{self, Profile};
 use crate::vm::{self, Output, VmSpec};
 
-/// Runs a package's test programs under each kernel.
-pub(super) fn run(package: &str, args: &Args, tally: &mut Tally) -> Result<()> {
+/// Runs a package's test programs under each kernel, with what they start at hand.
+pub(super) fn run(package: &str, started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
     let programs = build::test_binaries(package).with_context(|| format!("cannot build the tests of {package}"))?;
     if programs.is_empty() {
         bail!("{package} has no test program");
     }
-    let weir = vm::weir_programs(Profile::Debug)?;
+    let mut common = vm::weir_programs(Profile::Debug)?;
+    let mut environment = vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())];
+    for Program { variable, path } in started {
+        let inside = format!("/tests/{variable}");
+        common.push((path.clone(), inside.clone()));
+        environment.push(((*variable).to_owned(), inside));
+    }
     for kernel in args.kernels() {
         for program in &programs {
             let inside = format!("/tests/{}", program.name);
-            let mut files = weir.clone();
+            let mut files = common.clone();
             files.push((program.path.clone(), inside.clone()));
             let mut command = vec![inside, "--test-threads=1".to_owned()];
             command.extend(args.filter.clone());
@@ -24,7 +31,7 @@ pub(super) fn run(package: &str, args: &Args, tally: &mut Tally) -> Result<()> {
             let spec = VmSpec {
                 kernel: kernel.to_owned(),
                 command,
-                environment: vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())],
+                environment: environment.clone(),
                 files,
                 stdout: Output::ShowAndKeep,
                 ..VmSpec::default()

@@ -2,6 +2,7 @@
 
 mod host;
 mod machine;
+mod programs;
 mod rungs;
 mod tally;
 

@@ -18,6 +18,8 @@ pub enum Where {
     Host(&'static str),
     /// On the host where it is root and its kernel will do, else in the VM.
     HostOrVm(&'static str),
+    /// Likewise, with an etcd, an API server and a kubectl at hand.
+    HostOrVmWithControlPlane(&'static str),
     /// In the VM, under each kernel.
     Vm(&'static str),
 }
@@ -32,6 +34,11 @@ pub const RUNGS: &[Rung] = &[
         place: Where::HostOrVm("weir-load-tests"),
     },
     Rung {
+        name: "api",
+        says: "a real API server takes, keeps and serves what Weir lives on",
+        place: Where::HostOrVmWithControlPlane("weir-api-tests"),
+    },
+    Rung {
         name: "kernel",
         says: "shaping, accounting and the life cycle on real traffic",
         place: Where::Vm("weir-kernel-tests"),
@@ -43,7 +50,10 @@ impl Where {
     pub fn package(&self) -> Option<&'static str> {
         match self {
             Self::Workspace => None,
-            Self::Host(package) | Self::HostOrVm(package) | Self::Vm(package) => Some(package),
+            Self::Host(package)
+            | Self::HostOrVm(package)
+            | Self::HostOrVmWithControlPlane(package)
+            | Self::Vm(package) => Some(package),
         }
     }
 }

@@ -1,0 +1,199 @@
+//! The control plane as a whole: its start, and the API server's end and new start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use weir_lab::{Netns, Process};
+
+use crate::access::{ADMIN, User, write_kubeconfig};
+use crate::place::Place;
+use crate::programs::{POLL, Programs, READY_LIMIT, command, last_lines, must_run};
+use crate::{etcd, ports};
+
+/// What a control plane is to be like. `Setup::default()` is one on the host whose only user is "admin".
+#[derive(Debug, Default)]
+pub struct Setup {
+    place: Place,
+    users: Vec<String>,
+}
+
+impl Setup {
+    /// Runs it inside a namespace, at that namespace's 127.0.0.1. Needs root.
+    #[must_use]
+    pub fn within(mut self, netns: &Netns) -> Self {
+        self.place = Place::within(netns);
+        self
+    }
+
+    /// Adds a user with a token, who may do nothing until [`ControlPlane::allow`] says so.
+    #[must_use]
+    pub fn user(mut self, name: &str) -> Self {
+        self.users.push(name.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Result<ControlPlane> {
+        let programs = Programs::of_the_environment()?;
+        let folder =
+            tempfile::Builder::new().prefix("weir-api-").tempdir().context("cannot make a temporary folder")?;
+        let names = [ADMIN].into_iter().chain(self.users.iter().map(String::as_str));
+        let users = names.map(User::new).collect::<Result<Vec<_>>>()?;
+        let (etcd_port, etcd) = etcd::start(&programs.etcd, &self.place, folder.path())?;
+        let port = ports::free(&self.place)?;
+        let mut cluster =
+            ControlPlane { api_server: None, etcd, etcd_port, port, place: self.place, programs, users, folder };
+        cluster.write_access()?;
+        cluster.start_api_server()?;
+        Ok(cluster)
+    }
+}
+
+/// A running control plane. Killed, reaped and forgotten when dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // Dropped in this order: whoever uses something goes before it.
+    api_server: Option<Process>,
+    etcd: Process,
+    etcd_port: u16,
+    port: u16,
+    place: Place,
+    programs: Programs,
+    users: Vec<User>,
+    folder: TempDir,
+}
+
+impl ControlPlane {
+    /// Starts one on the host's loopback and waits until it is ready.
+    pub fn start() -> Result<Self> {
+        Setup::default().start()
+    }
+
+    /// Starts one inside a namespace, at that namespace's 127.0.0.1, and waits until it is ready. Needs root.
+    pub fn start_in(netns: &Netns) -> Result<Self> {
+        Setup::default().within(netns).start()
+    }
+
+    /// The port of 127.0.0.1 on which the API server serves HTTPS.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts the API server that was stopped, on the same port and with the same objects, and waits until it is ready.
+    pub fn start_api_server(&mut self) -> Result<()> {
+        if self.api_server.is_some() {
+            bail!("the API server runs already: stop it before it is started again");
+        }
+        self.api_server = Some(self.place.spawn(self.api_server_command())?);
+        self.wait_until_ready()
+    }
+
+    /// Ends the API server at once, like a machine that fails. Its objects stay in etcd.
+    pub fn stop_api_server(&mut self) -> Result<()> {
+        match self.api_server.take() {
+            Some(running) => drop(running),
+            None => bail!("the API server is stopped already"),
+        }
+        Ok(())
+    }
+
+    fn write_access(&self) -> Result<()> {
+        let lines: String = self.users.iter().map(User::line).collect();
+        fs::write(self.tokens(), lines).context("cannot write the API server's token file")?;
+        for user in &self.users {
+            write_kubeconfig(&self.kubeconfig(&user.name)?, &self.server(), &self.certificate(), &user.token)?;
+        }
+        Ok(())
+    }
+
+    fn api_server_command(&self) -> Command {
+        let certificates = self.certificates();
+        // The server makes a key and a certificate there when there are none; the key signs service
+        // accounts' tokens as well, which saves making one here.
+        let key = certificates.join("apiserver.key");
+        let mut command = self.command(&self.programs.api_server);
+        command
+            .arg("--bind-address=127.0.0.1")
+            // A namespace need not have a way out, of which the server would take its address.
+            .arg("--advertise-address=127.0.0.1")
+            .arg("--endpoint-reconciler-type=none")
+            .arg(format!("--secure-port={}", self.port))
+            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port))
+            .arg("--cert-dir")
+            .arg(&certificates)
+            .arg("--service-account-key-file")
+            .arg(&key)
+            .arg("--service-account-signing-key-file")
+            .arg(&key)
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            .arg("--token-auth-file")
+            .arg(self.tokens())
+            .arg("--authorization-mode=RBAC")
+            .arg("--service-cluster-ip-range=10.96.0.0/16")
+            .arg("--allow-privileged=true")
+            // Nobody makes the service account without which this plugin refuses pods.
+            .arg("--disable-admission-plugins=ServiceAccount");
+        command
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let ready = self.kubectl(&["get", "--raw", "/readyz"]);
+            let Err(error) = ready.and_then(|_| self.kubectl(&["get", "namespace", "default"])) else { return Ok(()) };
+            for (name, process) in [("etcd", Some(&mut self.etcd)), ("the API server", self.api_server.as_mut())] {
+                if let Some(process) = process {
+                    must_run(name, process)?;
+                }
+            }
+            if start.elapsed() > READY_LIMIT {
+                let log = self.api_server.as_ref().map(last_lines).unwrap_or_default();
+                bail!("the API server is not ready after {READY_LIMIT:?}: {error:#}\nThe last that it said:\n{log}");
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// A program of the control plane, with nothing of the person's own environment.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        command(program, self.folder())
+    }
+
+    pub(crate) fn server(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// What a client has to trust: the server's certificate with its issuer's.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.certificates().join("apiserver.crt")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    pub(crate) fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    fn certificates(&self) -> PathBuf {
+        self.folder().join("certificates")
+    }
+
+    fn tokens(&self) -> PathBuf {
+        self.folder().join("tokens.csv")
+    }
+}

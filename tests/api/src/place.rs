@@ -1,0 +1,33 @@
+//! The network in which a control plane runs.
+
+use std::process::Command;
+
+use anyhow::Result;
+use weir_lab::{Netns, NetnsHandle, Process};
+
+/// The host's own network, or a namespace of the lab.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<NetnsHandle>);
+
+impl Place {
+    pub(crate) fn within(netns: &Netns) -> Self {
+        Self(Some(netns.handle()))
+    }
+
+    /// Runs `work` there and waits for it.
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let Some(handle) = &self.0 else { return work() };
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                handle.enter()?;
+                work()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Starts a program there.
+    pub(crate) fn spawn(&self, command: Command) -> Result<Process> {
+        self.enter(|| Process::spawn(command))
+    }
+}

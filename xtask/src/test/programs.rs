@@ -1,0 +1,28 @@
+//! Programs that a rung's tests start beside what cargo builds.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::Where;
+use crate::tools::{etcd, kubernetes};
+
+/// A program and the variable that tells the tests where it is.
+pub(super) struct Program {
+    pub(super) variable: &'static str,
+    pub(super) path: PathBuf,
+}
+
+impl Where {
+    /// What the rung's tests start; fetched where it is missing.
+    pub(super) fn programs(&self) -> Result<Vec<Program>> {
+        Ok(match self {
+            Self::HostOrVmWithControlPlane(_) => vec![
+                Program { variable: "WEIR_ETCD", path: etcd::ensure()? },
+                Program { variable: "WEIR_KUBE_APISERVER", path: kubernetes::api_server()? },
+                Program { variable: "WEIR_KUBECTL", path: kubernetes::kubectl()? },
+            ],
+            Self::Workspace | Self::Host(_) | Self::HostOrVm(_) | Self::Vm(_) => Vec::new(),
+        })
+    }
+}
