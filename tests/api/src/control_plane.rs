@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use weir_lab::{Netns, Process};
 
@@ -144,12 +144,10 @@ impl ControlPlane {
     fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
-            let ready = self.kubectl(&["get", "--raw", "/readyz"]);
-            let Err(error) = ready.and_then(|_| self.kubectl(&["get", "namespace", "default"])) else { return Ok(()) };
-            for (name, process) in [("etcd", Some(&mut self.etcd)), ("the API server", self.api_server.as_mut())] {
-                if let Some(process) = process {
-                    must_run(name, process)?;
-                }
+            let Err(error) = self.check() else { return Ok(()) };
+            must_run("etcd", &mut self.etcd)?;
+            if let Some(running) = &mut self.api_server {
+                must_run("the API server", running)?;
             }
             if start.elapsed() > READY_LIMIT {
                 let log = self.api_server.as_ref().map(last_lines).unwrap_or_default();
@@ -157,6 +155,14 @@ impl ControlPlane {
             }
             std::thread::sleep(POLL);
         }
+    }
+
+    /// Whether it serves and its first objects are there.
+    fn check(&self) -> Result<()> {
+        // A kubectl that finds nobody would only take time from the server that starts.
+        ensure!(self.place.listens(self.port), "nobody listens on port {}", self.port);
+        self.kubectl(&["get", "--raw", "/readyz"])?;
+        self.kubectl(&["get", "namespace", "default"]).map(drop)
     }
 
     /// A program of the control plane, with nothing of the person's own environment.

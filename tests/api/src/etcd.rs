@@ -1,6 +1,5 @@
 //! etcd, where the API server keeps its objects.
 
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Instant;
 
@@ -24,7 +23,7 @@ pub(crate) fn start(program: &Path, place: &Place, folder: &Path) -> Result<(u16
         .args(["--initial-cluster", &format!("weir={peers}")]);
     let mut etcd = place.spawn(command)?;
     let start = Instant::now();
-    while place.enter(|| Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)).is_err() {
+    while !place.listens(port) {
         must_run("etcd", &mut etcd)?;
         if start.elapsed() > READY_LIMIT {
             bail!("etcd takes no connection after {READY_LIMIT:?}; the last that it said:\n{}", last_lines(&etcd));

@@ -1,5 +1,6 @@
 //! The network in which a control plane runs.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 
 use anyhow::Result;
@@ -24,6 +25,11 @@ impl Place {
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Whether anybody takes connections on that port of 127.0.0.1.
+    pub(crate) fn listens(&self, port: u16) -> bool {
+        self.enter(|| Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)).is_ok()
     }
 
     /// Starts a program there.
