@@ -3,7 +3,10 @@
 use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weir_cli::command::AgentArgs;
@@ -12,9 +15,11 @@ use crate::{
     config::{Config, Environment, Log, LogFormat, Source},
     datapath::Datapath,
     files::FileSource,
+    kube::KubeSource,
     net::Netlink,
     reconcile::{Lock, Reconciler, Settings, StateFolder},
     serve::{Health, Listeners, Served, serve, snapshot_channel},
+    source::Update,
 };
 
 /// The loop beats every 2 s; a round over 250 pods takes far less than the rest.
@@ -35,7 +40,8 @@ pub async fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let lock = Lock::take(&StateFolder::open(&config.state_dir)?)?;
+    let state = StateFolder::open(&config.state_dir)?;
+    let lock = Lock::take(&state)?;
     let listeners = Listeners::bind(&config.listen).await?;
     let datapath = Datapath::open(&config.bpffs)?;
     let kernel = nix::sys::utsname::uname().context("uname failed")?.release().to_string_lossy().into_owned();
@@ -48,8 +54,7 @@ async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     );
     let health = Health::new(LONGEST_SILENCE);
     let (snapshots, requests) = snapshot_channel();
-    let Source::Files(folder) = &config.source;
-    let source = FileSource::start(folder)?;
+    let source = Objects::of(&config, &state).await?;
     let settings = Settings {
         node: config.node.clone(),
         resync: config.resync,
@@ -66,6 +71,30 @@ async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     answering.await.context("the server's task ended early")??;
     drop(lock);
     result
+}
+
+/// The source of objects, running.
+enum Objects {
+    Files(FileSource),
+    Kubernetes(KubeSource),
+}
+
+impl Objects {
+    async fn of(config: &Config, state: &StateFolder) -> anyhow::Result<Self> {
+        Ok(match &config.source {
+            Source::Files(folder) => Self::Files(FileSource::start(folder)?),
+            Source::Kubernetes(access) => {
+                Self::Kubernetes(KubeSource::start(access, &config.node, state.objects_path()).await?)
+            }
+        })
+    }
+
+    fn updates(&self) -> watch::Receiver<Option<Update>> {
+        match self {
+            Self::Files(source) => source.updates(),
+            Self::Kubernetes(source) => source.updates(),
+        }
+    }
 }
 
 /// Logs to standard error, where both a terminal and a container's runtime read.

@@ -7,6 +7,8 @@ pub mod config;
 pub mod datapath;
 pub mod doctor;
 pub mod files;
+pub mod kube;
 pub mod net;
 pub mod reconcile;
 pub mod serve;
+pub mod source;

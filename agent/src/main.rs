@@ -24,6 +24,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => {
             weir_cli::doctor::report(&runtime.block_on(weir::doctor::examine(&args.bpffs)), args.output.format)
         }
+        Command::Crds => {
+            print!("{}", weir_api::objects::manifest());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Cleanup(args) => {
             let actions = runtime.block_on(weir::cleanup::clean(&args.bpffs, &args.state_dir))?;
             weir_cli::cleanup::report(&actions, args.output.format)

@@ -3,5 +3,9 @@
 
 pub mod admin;
 pub mod convert;
+pub mod json;
+mod object;
 pub mod objects;
 pub mod yaml;
+
+pub use object::Object;

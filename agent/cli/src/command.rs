@@ -22,7 +22,8 @@ const EXAMPLES: &str = "Examples:
   weir top                                    who sends how much, now
   weir explain pod media/seed                 why this pod gets what it gets
   weir doctor                                 what this kernel can and cannot do
-  weir cleanup                                take everything out of the kernel";
+  weir cleanup                                take everything out of the kernel
+  weir crds | kubectl apply -f -              teach a cluster Weir's resources";
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
@@ -40,6 +41,8 @@ pub enum Command {
     ///
     /// End the agent first; what it left in force stays until this command.
     Cleanup(CleanupArgs),
+    /// Print the definitions of Weir's resources, for `kubectl apply -f -`
+    Crds,
 }
 
 /// Commands that ask the running agent: for [`crate::run`].
@@ -74,6 +77,9 @@ pub struct AgentArgs {
     /// Folder of YAML files with the objects to obey
     #[arg(long, value_name = "DIR")]
     pub source_files: Option<String>,
+    /// Cluster whose API server has the objects to obey: in-cluster, or the path of a kubeconfig file
+    #[arg(long, value_name = "in-cluster|FILE")]
+    pub source_kubernetes: Option<String>,
     /// Where the BPF file system is mounted [default: /sys/fs/bpf]
     #[arg(long, value_name = "DIR")]
     pub bpffs: Option<String>,
@@ -102,7 +108,7 @@ pub struct AgentArgs {
 
 const AGENT_EXAMPLE: &str = "A configuration file with every key and its default:
   node: worker-1                   # default: $NODE_NAME, else the host's name
-  source: {files: /etc/weir/objects}
+  source: {kubernetes: in-cluster} # or {kubernetes: KUBECONFIG}, or {files: FOLDER}
   bpffs: /sys/fs/bpf
   stateDir: /run/weir
   listen: {admin: /run/weir/weir.sock, http: \"127.0.0.1:9479\"}

@@ -26,6 +26,7 @@ pub(super) struct File {
 #[derive(Debug, Default)]
 pub(super) struct Source {
     pub(super) files: Option<Setting>,
+    pub(super) kubernetes: Option<Setting>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +61,7 @@ struct Raw {
 #[serde(deny_unknown_fields, default)]
 struct RawSource {
     files: Value,
+    kubernetes: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,7 +104,7 @@ impl File {
             (raw.source.unwrap_or_default(), raw.listen.unwrap_or_default(), raw.log.unwrap_or_default());
         Ok(Self {
             node: setting(raw.node),
-            source: Source { files: setting(source.files) },
+            source: Source { files: setting(source.files), kubernetes: setting(source.kubernetes) },
             bpffs: setting(raw.bpffs),
             state_dir: setting(raw.state_dir),
             listen: Listen { admin: setting(listen.admin), http: setting(listen.http) },

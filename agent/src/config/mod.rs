@@ -22,7 +22,9 @@ pub use environment::Environment;
 pub use setting::ConfigError;
 
 use file::File;
-use setting::{Key, Setting};
+use setting::{Given, Key, Setting};
+
+use crate::kube::{Access, IN_CLUSTER};
 
 /// The port that is registered to nobody and that Weir serves metrics on.
 const DEFAULT_HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9479);
@@ -59,6 +61,8 @@ pub struct Config {
 pub enum Source {
     /// A folder of YAML files.
     Files(PathBuf),
+    /// A cluster's API server.
+    Kubernetes(Access),
 }
 
 /// Where questions are answered.
@@ -94,7 +98,8 @@ impl Config {
     pub fn load(args: &AgentArgs, environment: &Environment) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let node = NODE.read(args.node.as_ref(), file.node);
-        let source = SOURCE_FILES.read(args.source_files.as_ref(), file.source.files);
+        let files = SOURCE_FILES.read(args.source_files.as_ref(), file.source.files);
+        let kubernetes = SOURCE_KUBERNETES.read(args.source_kubernetes.as_ref(), file.source.kubernetes);
         let take_over = TAKE_OVER.read(args.take_over.as_ref(), file.take_over);
         let state_dir = STATE_DIR.read(args.state_dir.as_ref(), file.state_dir);
         let bpffs = BPFFS.read(args.bpffs.as_ref(), file.bpffs);
@@ -105,7 +110,7 @@ impl Config {
         let resync = RESYNC.read(args.resync.as_ref(), file.resync);
         Ok(Self {
             node: node.or_else(|| environment.node()).required(node_name)?,
-            source: Source::Files(source.required(folder)?),
+            source: source(files, kubernetes)?,
             bpffs: bpffs.or(PathBuf::from("/sys/fs/bpf"), absolute)?,
             state_dir: state_dir.or(PathBuf::from("/run/weir"), absolute)?,
             listen: Listen {
@@ -141,6 +146,11 @@ const NODE: Key = Key {
 };
 const SOURCE_FILES: Key =
     Key { name: "source.files", flag: "--source-files", right: "a folder of YAML files, such as /etc/weir/objects" };
+const SOURCE_KUBERNETES: Key = Key {
+    name: "source.kubernetes",
+    flag: "--source-kubernetes",
+    right: "in-cluster (the service account of the agent's pod), or the path of a kubeconfig file",
+};
 const BPFFS: Key = Key { name: "bpffs", flag: "--bpffs", right: "an absolute path, such as /sys/fs/bpf" };
 const STATE_DIR: Key = Key { name: "stateDir", flag: "--state-dir", right: "an absolute path, such as /run/weir" };
 const LISTEN_ADMIN: Key =
@@ -161,8 +171,19 @@ const RESYNC: Key = Key { name: "resync", flag: "--resync", right: "a time of at
 
 /// Every key, for the documentation's test.
 #[cfg(test)]
-const KEYS: [Key; 10] =
-    [NODE, SOURCE_FILES, BPFFS, STATE_DIR, LISTEN_ADMIN, LISTEN_HTTP, LOG_FORMAT, LOG_FILTER, TAKE_OVER, RESYNC];
+const KEYS: [Key; 11] = [
+    NODE,
+    SOURCE_FILES,
+    SOURCE_KUBERNETES,
+    BPFFS,
+    STATE_DIR,
+    LISTEN_ADMIN,
+    LISTEN_HTTP,
+    LOG_FORMAT,
+    LOG_FILTER,
+    TAKE_OVER,
+    RESYNC,
+];
 
 /// A name as RFC 1123 has it for subdomains, which is what Kubernetes names nodes by.
 fn node_name(setting: &Setting) -> Option<String> {
@@ -174,6 +195,27 @@ fn node_name(setting: &Setting) -> Option<String> {
             && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     (name.len() <= 253 && name.split('.').all(part)).then(|| name.clone())
+}
+
+/// The one source that is given.
+fn source(files: Given, kubernetes: Given) -> Result<Source, ConfigError> {
+    match (files.origin(), kubernetes.origin()) {
+        (Some(files), Some(kubernetes)) => {
+            Err(ConfigError::TwoSources { files: files.clone(), kubernetes: kubernetes.clone() })
+        }
+        (None, Some(_)) => Ok(Source::Kubernetes(kubernetes.required(access)?)),
+        (Some(_), None) => Ok(Source::Files(files.required(folder)?)),
+        (None, None) => Err(ConfigError::NoSource),
+    }
+}
+
+/// The service account, or a file that exists. In a file, a relative path starts from the file's own folder.
+fn access(setting: &Setting) -> Option<Access> {
+    if setting.text == IN_CLUSTER {
+        return Some(Access::InCluster);
+    }
+    let path = setting.path();
+    path.is_file().then_some(Access::Kubeconfig(path))
 }
 
 /// A folder that exists. In a file, a relative one starts from the file's own folder.

@@ -70,6 +70,20 @@ pub enum ConfigError {
         /// What would be right.
         right: &'static str,
     },
+    /// Two sources of objects.
+    #[error("{files}: source.files and {kubernetes}: source.kubernetes are two sources of objects: keep one of them")]
+    TwoSources {
+        /// Where the one is written.
+        files: Origin,
+        /// Where the other is written.
+        kubernetes: Origin,
+    },
+    /// No source of objects.
+    #[error(
+        "there is no source of objects: write source.kubernetes (in-cluster, or the path of a kubeconfig file) or \
+         source.files (a folder of YAML files), in the file of --config or as --source-kubernetes or --source-files"
+    )]
+    NoSource,
     /// A value is needed and there is none.
     #[error("{key} is missing: write {right}, in the file of --config or as {flag}")]
     Missing {
@@ -98,6 +112,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Where the value was written, if one was.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.setting.as_ref().map(|setting| &setting.origin)
+    }
+
     /// Takes another value where none was given.
     pub(super) fn or_else(self, other: impl FnOnce() -> Option<Setting>) -> Self {
         Self { setting: self.setting.or_else(other), ..self }

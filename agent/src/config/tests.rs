@@ -77,8 +77,8 @@ fn every_key_has_its_flag() {
         let path = folder.0.path().join("objects");
         let files = format!("--source-files={}", path.display());
         let flag = format!("{}= wrong\n", key.flag);
-        let flags =
-            if key.flag == "--source-files" { vec![flag.as_str()] } else { vec![files.as_str(), flag.as_str()] };
+        let is_source = key.flag.starts_with("--source-");
+        let flags = if is_source { vec![flag.as_str()] } else { vec![files.as_str(), flag.as_str()] };
         let error = folder.load(&flags).expect_err(key.name);
         assert!(error.starts_with(&format!("{}: {}: ", key.flag, key.name)), "{error}");
     }

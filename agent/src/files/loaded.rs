@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use weir_api::yaml::{self, Entry, Object};
+use weir_api::{
+    Object,
+    yaml::{self, Entry},
+};
 use weir_core::{
     desired::admit,
     model::{Location, ObjectRef, Rejection, World},

@@ -13,4 +13,4 @@ mod source;
 
 pub use folder::Content;
 pub use loaded::{Loaded, read, reasons};
-pub use source::{FileSource, SourceError, Update};
+pub use source::{FileSource, SourceError};

@@ -15,7 +15,7 @@ use notify::{
 };
 use tokio::sync::watch;
 use tracing::{debug, warn};
-use weir_core::model::{ObjectRef, Rejection, World};
+use weir_core::model::{ObjectRef, Rejection};
 
 use super::{
     Content, Loaded,
@@ -23,17 +23,7 @@ use super::{
     loaded::{read, reasons},
     pace::{Change, Pace},
 };
-
-/// What the source knows as of now.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// The objects in force.
-    pub world: Arc<World>,
-    /// Objects and files that are not obeyed, or not in every part, by file and line.
-    pub rejections: Vec<Rejection>,
-    /// Since when the folder cannot be read, if it cannot; the objects are those of before.
-    pub unreadable_since: Option<Instant>,
-}
+use crate::source::Update;
 
 /// Why a folder cannot be a source.
 #[derive(Debug, thiserror::Error)]
@@ -217,12 +207,12 @@ impl Keeper {
         let unreadable_since = self.unreadable_since;
         let told = self.updates.send_if_modified(|current| {
             let same = current.as_ref().is_some_and(|current| {
-                *current.world == self.loaded.world
+                current.world.as_deref() == Some(&self.loaded.world)
                     && current.rejections == rejections
                     && current.unreadable_since == unreadable_since
             });
             if !same {
-                let world = Arc::new(self.loaded.world.clone());
+                let world = Some(Arc::new(self.loaded.world.clone()));
                 *current = Some(Update { world, rejections, unreadable_since });
             }
             !same

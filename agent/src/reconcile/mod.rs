@@ -34,9 +34,9 @@ use weir_core::{
 
 use crate::{
     datapath::Datapath,
-    files::Update,
     net::{Netlink, events::Events, retry::Awaited},
     serve::{Health, SnapshotRequest},
+    source::Update,
 };
 
 pub use state::{Lock, RecordedQdiscs, StateFolder};
@@ -65,6 +65,8 @@ pub struct Reconciler {
     health: Health,
     awaited: Awaited,
     world: Arc<World>,
+    /// Not as long as the source does not know: an empty world is not "nothing is wanted".
+    knows_world: bool,
     source_findings: Findings,
     /// Since when the source cannot be read.
     stale_since: Option<Instant>,
@@ -112,6 +114,7 @@ impl Reconciler {
             health,
             awaited: Awaited::default(),
             world: Arc::default(),
+            knows_world: false,
             source_findings: Findings::default(),
             stale_since: None,
             host: Host::default(),
@@ -158,8 +161,7 @@ impl Reconciler {
                     continue;
                 }
             };
-            if updates.borrow().is_none() {
-                // An empty world is not "nothing is wanted": the source has not spoken yet.
+            if !self.knows_world {
                 continue;
             }
             self.timed_round(cause).await;
@@ -177,7 +179,10 @@ impl Reconciler {
                 warn!(%rejection, "object rejected");
             }
         }
-        self.world = Arc::clone(&update.world);
+        if let Some(world) = &update.world {
+            self.world = Arc::clone(world);
+            self.knows_world = true;
+        }
         self.stale_since = update.unreadable_since;
         self.source_findings.rejections.clone_from(&update.rejections);
     }

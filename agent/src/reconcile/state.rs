@@ -66,6 +66,12 @@ impl StateFolder {
         write().with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Where the objects that were last known are kept.
+    #[must_use]
+    pub fn objects_path(&self) -> PathBuf {
+        self.0.join("objects.json")
+    }
+
     /// Removes what was recorded.
     pub fn forget_qdiscs(&self) -> anyhow::Result<()> {
         match fs::remove_file(self.qdiscs_path()) {

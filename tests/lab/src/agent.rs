@@ -29,12 +29,19 @@ pub struct AgentOptions {
     pub tell_log: bool,
     /// The only capabilities that it has, such as `net_admin`; none: all.
     pub capabilities: Option<Vec<&'static str>>,
+    /// The cluster that its objects come from, as a kubeconfig file; none: the node's folder of objects.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
         let log = std::env::var("WEIR_LOG").ok();
-        Self { tell_log: log.is_some(), log: log.unwrap_or_else(|| "info".to_owned()), capabilities: None }
+        Self {
+            tell_log: log.is_some(),
+            log: log.unwrap_or_else(|| "info".to_owned()),
+            capabilities: None,
+            kubeconfig: None,
+        }
     }
 }
 
@@ -124,9 +131,13 @@ impl Node {
 
     /// Writes the agent's configuration and returns its path.
     pub fn write_agent_config(&self, options: &AgentOptions) -> Result<PathBuf> {
+        let source = match &options.kubeconfig {
+            Some(kubeconfig) => json!({"kubernetes": kubeconfig}),
+            None => json!({"files": self.objects().dir()}),
+        };
         let config = json!({
             "node": self.name(),
-            "source": {"files": self.objects().dir()},
+            "source": source,
             "bpffs": self.bpffs(),
             "stateDir": self.state_dir(),
             "listen": {"admin": self.admin_socket(), "http": HTTP},

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Where;
+use crate::build::{self, Profile};
 use crate::tools::{etcd, kubernetes};
 
 /// A program and the variable that tells the tests where it is.
@@ -18,6 +19,7 @@ impl Where {
     pub(super) fn programs(&self) -> Result<Vec<Program>> {
         Ok(match self {
             Self::HostOrVmWithControlPlane(_) => vec![
+                Program { variable: "WEIR_BIN", path: weir()? },
                 Program { variable: "WEIR_ETCD", path: etcd::ensure()? },
                 Program { variable: "WEIR_KUBE_APISERVER", path: kubernetes::api_server()? },
                 Program { variable: "WEIR_KUBECTL", path: kubernetes::kubectl()? },
@@ -25,4 +27,11 @@ impl Where {
             Self::Workspace | Self::Host(_) | Self::HostOrVm(_) | Self::Vm(_) => Vec::new(),
         })
     }
+}
+
+/// The agent, built now.
+fn weir() -> Result<PathBuf> {
+    let built = build::host_binaries(Profile::Debug)?;
+    let weir = built.into_iter().find(|artifact| artifact.name == "weir");
+    Ok(weir.context("the build made no program weir")?.path)
 }

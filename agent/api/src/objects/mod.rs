@@ -3,6 +3,7 @@
 //! The structs are the one place that the manifests of the CRDs, the file source and the API server's objects come from.
 //! What a field means is in its doc comment, which is also its description in the CRD.
 
+mod rules;
 mod schema;
 mod status;
 mod text;
@@ -28,6 +29,17 @@ pub const API_VERSION: &str = "weir.dev/v1alpha1";
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![Uplink::crd(), TrafficTier::crd()]
+}
+
+/// The same as a manifest: YAML, a document each.
+///
+/// # Panics
+/// Never: the definitions have nothing in them that YAML cannot say.
+#[must_use]
+pub fn manifest() -> String {
+    let document = |crd| serde_saphyr::to_string(crd).expect("definitions can be written as YAML");
+    let documents: Vec<String> = crds().iter().map(document).collect();
+    format!("---\n{}", documents.join("---\n"))
 }
 
 #[cfg(test)]

@@ -6,12 +6,17 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 pub(super) fn rate(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
-        "anyOf": [{ "type": "integer" }, { "type": "string" }],
+        "maxLength": 32,
         "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
     })
 }
 
 /// A percentage.
 pub(super) fn percentage(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$" })
+    json_schema!({ "type": "string", "maxLength": 8, "pattern": r"^[0-9]+(\.[0-9]+)?%$" })
+}
+
+/// A weight. Kubernetes knows no unsigned numbers.
+pub(super) fn weight(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
 }

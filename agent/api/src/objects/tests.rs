@@ -64,3 +64,9 @@ fn a_rate_is_a_number_or_a_text() {
 fn the_api_version_is_group_and_version() {
     assert_eq!(API_VERSION, format!("{GROUP}/{VERSION}"));
 }
+
+#[test]
+fn the_manifests_for_clusters_have_these_definitions() {
+    let written = include_str!("../../../../deploy/base/crds.yaml");
+    assert!(written == manifest(), "deploy/base/crds.yaml is not what `weir crds` prints: write it anew");
+}

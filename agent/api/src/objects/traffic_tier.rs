@@ -5,7 +5,7 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IntOrText, Status, schema};
+use super::{IntOrText, Status, rules, schema};
 
 /// A set of pods that use an uplink only as far as nobody else needs it, within a guarantee and a ceiling that they
 /// share.
@@ -29,6 +29,7 @@ use super::{IntOrText, Status, schema};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::traffic_tier()))]
 pub struct TrafficTierSpec {
     /// Name of the Uplink whose capacity the tier uses.
     pub uplink: String,
@@ -62,6 +63,7 @@ pub struct TrafficTierSpec {
 
     /// How the tiers of an uplink share what is left over. Only 1, the default, is supported yet; others are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::weight")]
     pub weight: Option<u32>,
 
     /// Mark that the tier's packets get on the uplink: LE (lower effort, RFC 8622), CS0 to CS7, AF11 to AF43, EF, VA, or

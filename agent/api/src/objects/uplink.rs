@@ -5,7 +5,7 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IntOrText, Status, schema};
+use super::{IntOrText, Status, rules, schema};
 
 /// Share of the capacity that is kept free where `headroom` is not given.
 pub const DEFAULT_HEADROOM: &str = "3%";
@@ -49,6 +49,7 @@ pub const DEFAULT_EXEMPT: [&str; 11] = [
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::uplink()))]
 pub struct UplinkSpec {
     /// What the link can carry, in bits per second: a Kubernetes quantity such as 100M or 1.5G. Use the rate that the
     /// provider's line really reaches; a value above it lets the queue grow in the modem.
@@ -69,6 +70,7 @@ pub struct UplinkSpec {
     /// counted as load. The list replaces the default, which holds the private, link-local, multicast, loopback and
     /// broadcast ranges of IPv4 and IPv6; 100.64.0.0/10 is not in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(max = 43)))]
     pub exempt: Option<Vec<String>>,
 
     /// Share of the capacity that is kept free, so that the queue stays on the node and not in the modem. By default 3%.

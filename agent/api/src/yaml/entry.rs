@@ -2,7 +2,7 @@
 
 use weir_core::model::ObjectRef;
 
-use super::Object;
+use crate::Object;
 
 /// One resource of a text: an object, or what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

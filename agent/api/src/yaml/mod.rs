@@ -6,7 +6,6 @@
 
 mod documents;
 mod entry;
-mod object;
 mod resource;
 mod tree;
 
@@ -14,7 +13,6 @@ use documents::documents;
 use tree::Tree;
 
 pub use entry::{Entry, Problem};
-pub use object::Object;
 
 /// Reasons of [`Problem`]s, for conditions and metrics.
 pub mod reasons {

@@ -4,8 +4,9 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use serde::de::DeserializeOwned;
 use weir_core::model::ObjectRef;
 
-use super::{Entry, Object, Problem, reasons, tree::Tree};
+use super::{Entry, Problem, reasons, tree::Tree};
 use crate::{
+    Object,
     convert::{self, Converted, Errors, FieldPath, Segment},
     objects::{API_VERSION, TrafficTier, Uplink},
 };

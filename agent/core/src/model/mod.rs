@@ -12,6 +12,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 pub use rejection::{Location, ObjectRef, Rejection};
 
@@ -41,7 +42,7 @@ pub struct World {
 }
 
 /// Namespace and name of a pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PodKey {
     /// Its namespace.
     pub namespace: String,
@@ -56,7 +57,7 @@ impl fmt::Display for PodKey {
 }
 
 /// A scarce link behind the node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uplink {
     /// What the link can carry.
     pub capacity: Rate,
@@ -83,7 +84,7 @@ impl Uplink {
 }
 
 /// Which interface of a node leads to an uplink.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InterfaceChoice {
     /// The interfaces of the default routes, IPv4 and IPv6.
     DefaultRoute,
@@ -92,7 +93,7 @@ pub enum InterfaceChoice {
 }
 
 /// A set of pods that share a guarantee and a ceiling on an uplink.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
     /// Name of its uplink.
     pub uplink: String,
@@ -113,7 +114,7 @@ pub struct Tier {
 }
 
 /// What matters of a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// `metadata.uid`, or empty where a file has none: tells a pod from an earlier one of the same name.
     pub uid: String,
@@ -136,14 +137,14 @@ pub struct Pod {
 }
 
 /// A Kubernetes label selector: all of its requirements must hold; without any it selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selector {
     /// What must hold.
     pub requirements: Vec<Requirement>,
 }
 
 /// One requirement of a label selector (`matchLabels` entries are `In` with one value).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {
     /// The label's key.
     pub key: String,
@@ -152,7 +153,7 @@ pub struct Requirement {
 }
 
 /// Operators of `matchExpressions`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operator {
     /// The label is there with one of these values.
     In(BTreeSet<String>),

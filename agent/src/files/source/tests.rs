@@ -36,7 +36,7 @@ impl Watched {
             loop {
                 let now = {
                     let update = self.updates.borrow_and_update();
-                    let world = &update.as_ref().unwrap().world;
+                    let world = &update.as_ref().unwrap().world.as_ref().unwrap();
                     world.nodes.keys().cloned().collect::<Vec<_>>()
                 };
                 let done = now == nodes;
@@ -118,7 +118,7 @@ impl Stepped {
     fn nodes(&mut self, now: Instant) -> Vec<String> {
         self.keeper.look(now);
         let update = self.keeper.updates.borrow();
-        update.as_ref().unwrap().world.nodes.keys().cloned().collect()
+        update.as_ref().unwrap().world.as_ref().unwrap().nodes.keys().cloned().collect()
     }
 }
 
@@ -205,15 +205,19 @@ async fn a_folder_that_goes_keeps_its_objects_and_is_followed_when_it_comes_back
     fs::remove_dir_all(parent.path().join("away")).unwrap();
     let lost = updates.wait_for(|update| update.as_ref().is_some_and(|update| update.unreadable_since.is_some()));
     let lost = tokio::time::timeout(LONG, lost).await.expect("the folder is missed").unwrap().clone().unwrap();
-    assert!(lost.world.nodes.contains_key("n1"), "what stood in it stays in force");
+    assert!(lost.world.as_ref().unwrap().nodes.contains_key("n1"), "what stood in it stays in force");
     assert!(lost.rejections.iter().any(|rejection| rejection.reason == reasons::UNREADABLE), "{lost:?}");
 
     fs::create_dir(&path).unwrap();
     fs::write(path.join("a.yaml"), node("n2")).unwrap();
-    let found = updates.wait_for(|update| update.as_ref().is_some_and(|update| update.world.nodes.contains_key("n2")));
+    let found = updates.wait_for(|update| {
+        update.as_ref().is_some_and(|update| update.world.as_ref().unwrap().nodes.contains_key("n2"))
+    });
     tokio::time::timeout(LONG, found).await.expect("the new folder is read").unwrap();
     fs::write(path.join("a.yaml"), node("n3")).unwrap();
-    let found = updates.wait_for(|update| update.as_ref().is_some_and(|update| update.world.nodes.contains_key("n3")));
+    let found = updates.wait_for(|update| {
+        update.as_ref().is_some_and(|update| update.world.as_ref().unwrap().nodes.contains_key("n3"))
+    });
     tokio::time::timeout(LONG, found).await.expect("the new folder is watched").unwrap();
 }
 

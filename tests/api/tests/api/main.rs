@@ -1,7 +1,12 @@
-//! What the tests of this rung stand on: the control plane does what a cluster's does.
+//! The API server as a source of objects, Weir's definitions and manifests on it, and what these tests stand on.
 #![forbid(unsafe_code)]
 
 mod access;
+mod agent;
+mod deploy;
 mod lab;
 mod objects;
 mod restart;
+mod source;
+mod validation;
+mod world;

@@ -1,6 +1,9 @@
 //! YAML documents as objects.
 
-use weir_api::yaml::{self, Entry, Object};
+use weir_api::{
+    Object,
+    yaml::{self, Entry},
+};
 
 /// A document that must be read whatever stands before it.
 const GOOD: &str = "apiVersion: v1\nkind: Node\nmetadata: {name: the-good-one}\n";

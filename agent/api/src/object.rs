@@ -1,9 +1,10 @@
 //! An object of any kind that Weir reads.
 
+use serde::{Deserialize, Serialize};
 use weir_core::model::{Labels, Location, ObjectRef, Pod, PodKey, Tier, Uplink, World};
 
 /// An object of any kind that Weir reads, valid in itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// An uplink.
     Uplink(String, Uplink),
@@ -41,6 +42,16 @@ impl Object {
             Self::Namespace(..) | Self::Node(..) => {}
         }
         self
+    }
+
+    /// Every object of a world.
+    pub fn all_of(world: &World) -> impl Iterator<Item = Self> {
+        let uplinks = world.uplinks.iter().map(|(name, uplink)| Self::Uplink(name.clone(), uplink.clone()));
+        let tiers = world.tiers.iter().map(|(name, tier)| Self::Tier(name.clone(), tier.clone()));
+        let pods = world.pods.iter().map(|(key, pod)| Self::Pod(key.clone(), Box::new(pod.clone())));
+        let namespaces = world.namespaces.iter().map(|(name, labels)| Self::Namespace(name.clone(), labels.clone()));
+        let nodes = world.nodes.iter().map(|(name, labels)| Self::Node(name.clone(), labels.clone()));
+        uplinks.chain(tiers).chain(pods).chain(namespaces).chain(nodes)
     }
 
     /// Puts it into a world, in the place of an earlier version.
