@@ -1,6 +1,6 @@
 //! From a YAML text to objects, each with the lines that it and everything wrong with it stand on.
 //!
-//! text → documents → a tree whose nodes know their lines → one resource (or the items of a `List`) → an [`Object`].
+//! text → documents → a tree whose nodes know their lines → one resource (or the items of a `List`) → an [`crate::Object`].
 //! One document that is wrong does not keep the others from being read, and nothing that is wrong is passed over in
 //! silence: a key that no field has is as wrong as a value that a field cannot have.
 
