@@ -14,8 +14,9 @@ use weir_cli::command::AgentArgs;
 use crate::{
     config::{Config, Environment, Log, LogFormat, Source},
     datapath::Datapath,
+    doctor,
     files::FileSource,
-    kube::KubeSource,
+    kube::{KubeSource, status::Reporting},
     net::Netlink,
     reconcile::{Lock, Reconciler, Settings, StateFolder},
     serve::{Health, Listeners, Served, serve, snapshot_channel},
@@ -62,13 +63,28 @@ async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         state_dir: config.state_dir.clone(),
     };
     let reconciler = Reconciler::new(settings, datapath, Netlink::open()?, health.clone())?;
+    let reporting = match &config.source {
+        Source::Files(_) => None,
+        Source::Kubernetes(access) => Some(Reporting {
+            access: access.clone(),
+            node: config.node.clone(),
+            facts: doctor::facts(&config.bpffs, &kernel).await,
+            snapshots: snapshots.clone(),
+            rounds: reconciler.rounds(),
+            updates: source.updates(),
+        }),
+    };
     let served = Served { snapshots, health, kernel };
     // Whichever ends first ends the other: an agent that cannot be asked, or does not enforce, must be restarted.
     let guard = stop.clone().drop_guard();
     let answering = tokio::spawn(serve(listeners, served, stop.clone()));
+    let reporting = reporting.map(|reporting| tokio::spawn(reporting.run(stop.clone())));
     let result = reconciler.run(source.updates(), requests, stop).await;
     drop(guard);
     answering.await.context("the server's task ended early")??;
+    if let Some(reporting) = reporting {
+        reporting.await.context("the task that reports to the API server ended early")?;
+    }
     drop(lock);
     result
 }

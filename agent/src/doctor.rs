@@ -6,6 +6,7 @@ use weir_cli::doctor::{Check, Status};
 
 use crate::{
     datapath::probe,
+    kube::status::NodeFacts,
     net::{Netlink, cgroups},
 };
 
@@ -59,6 +60,19 @@ pub async fn examine(bpffs: &Path) -> Vec<Check> {
     checks.push(fq().await);
     checks.push(cgroup2());
     checks
+}
+
+/// What an agent says of its node: what the kernel has, and what is lost for want of the rest.
+pub async fn facts(bpffs: &Path, kernel: &str) -> NodeFacts {
+    let checks = examine(bpffs).await;
+    let is_feature = |check: &&Check| !check.name.starts_with("CAP_") && check.name != "kernel";
+    let there = checks.iter().filter(is_feature).filter(|check| check.status == Status::Ok);
+    let missing = checks.iter().filter(|check| check.status != Status::Ok);
+    NodeFacts {
+        kernel: kernel.to_owned(),
+        features: there.map(|check| check.name.clone()).collect(),
+        lost: missing.map(|check| format!("{}: {}; it loses {}", check.name, check.detail, check.lost)).collect(),
+    }
 }
 
 fn kernel() -> Check {

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use weir_core::model::{Rejection, World};
+use weir_core::{
+    model::{Rejection, World},
+    snapshot::Versions,
+};
 
 /// What a source knows as of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,4 +16,6 @@ pub struct Update {
     pub rejections: Vec<Rejection>,
     /// Since when the source cannot be read, if it cannot; the objects are those of before.
     pub unreadable_since: Option<Instant>,
+    /// Newest version of each uplink and tier, in force or not.
+    pub versions: Versions,
 }

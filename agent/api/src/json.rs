@@ -31,6 +31,8 @@ pub struct Read {
     pub object: Option<Object>,
     /// What is wrong with it, or with parts of it that are not obeyed.
     pub problems: Vec<String>,
+    /// Its version (`metadata.generation`); 0 where it has none.
+    pub generation: i64,
 }
 
 /// Reads one resource.
@@ -49,13 +51,14 @@ fn of<R: DeserializeOwned, N, T>(
     object: impl Fn(N, T) -> Object,
 ) -> Read {
     let said = |errors: &Errors| errors.iter().map(ToString::to_string).collect();
-    match serde_path_to_error::deserialize::<_, R>(resource).map(|resource| convert(&resource)) {
-        Ok(Ok(converted)) => {
-            Read { problems: said(&converted.ignored), object: Some(object(converted.name, converted.object)) }
-        }
-        Ok(Err(errors)) => Read { object: None, problems: said(&errors) },
-        Err(error) => Read { object: None, problems: vec![error.to_string()] },
-    }
+    let generation = resource.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let (object, problems) = match serde_path_to_error::deserialize::<_, R>(resource).map(|resource| convert(&resource))
+    {
+        Ok(Ok(converted)) => (Some(object(converted.name, converted.object)), said(&converted.ignored)),
+        Ok(Err(errors)) => (None, said(&errors)),
+        Err(error) => (None, vec![error.to_string()]),
+    };
+    Read { object, problems, generation }
 }
 
 #[cfg(test)]
@@ -72,7 +75,7 @@ mod tests {
             "metadata": {"name": "bulk", "resourceVersion": "7"},
             "spec": {"uplink": "wan", "ceiling": "8M"},
         });
-        let Read { object: Some(Object::Tier(name, tier)), problems } = read(Kind::TrafficTier, tier) else {
+        let Read { object: Some(Object::Tier(name, tier)), problems, .. } = read(Kind::TrafficTier, tier) else {
             panic!("no tier")
         };
         assert_eq!((name.as_str(), tier.ceiling, problems.len()), ("bulk", Some(8_000_000), 0));
@@ -95,7 +98,7 @@ mod tests {
             "metadata": {"name": "seed", "namespace": "media", "annotations": {"kubernetes.io/egress-bandwidth": "fast"}},
             "spec": {"nodeName": "n1", "containers": []},
         });
-        let Read { object: Some(Object::Pod(key, pod)), problems } = read(Kind::Pod, pod) else { panic!("no pod") };
+        let Read { object: Some(Object::Pod(key, pod)), problems, .. } = read(Kind::Pod, pod) else { panic!("no pod") };
         assert_eq!((key.to_string().as_str(), pod.node.as_str(), problems.len()), ("media/seed", "n1", 1));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     desired::{Desired, Findings},
-    model::PodKey,
+    model::{PodKey, World},
 };
 
 /// State of a node at one moment.
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub desired: Desired,
     /// What is not, and why.
     pub findings: Findings,
+    /// Version of each object that this state was made from, whether or not it concerns this node.
+    pub versions: Versions,
     /// What limits the agent itself on this kernel: `degraded: no fq`, … Empty when all is well.
     pub degraded: Vec<String>,
     /// Uplinks by name, as the kernel has them.
@@ -37,6 +39,25 @@ pub struct Snapshot {
     pub maps: Vec<MapFill>,
     /// The loop's own figures.
     pub reconcile: ReconcileStats,
+}
+
+/// Versions (`metadata.generation`) of the objects that a person writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// Of each uplink by name.
+    pub uplinks: BTreeMap<String, i64>,
+    /// Of each tier by name.
+    pub tiers: BTreeMap<String, i64>,
+}
+
+impl Versions {
+    /// Those of a world.
+    #[must_use]
+    pub fn of(world: &World) -> Self {
+        let uplinks = world.uplinks.iter().map(|(name, uplink)| (name.clone(), uplink.generation));
+        let tiers = world.tiers.iter().map(|(name, tier)| (name.clone(), tier.generation));
+        Self { uplinks: uplinks.collect(), tiers: tiers.collect() }
+    }
 }
 
 /// An uplink as the kernel has it.

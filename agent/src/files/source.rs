@@ -15,7 +15,10 @@ use notify::{
 };
 use tokio::sync::watch;
 use tracing::{debug, warn};
-use weir_core::model::{ObjectRef, Rejection};
+use weir_core::{
+    model::{ObjectRef, Rejection},
+    snapshot::Versions,
+};
 
 use super::{
     Content, Loaded,
@@ -213,7 +216,7 @@ impl Keeper {
             });
             if !same {
                 let world = Some(Arc::new(self.loaded.world.clone()));
-                *current = Some(Update { world, rejections, unreadable_since });
+                *current = Some(Update { world, rejections, unreadable_since, versions: Versions::default() });
             }
             !same
         });

@@ -11,6 +11,7 @@ use weir_api::{Object, json::Read};
 use weir_core::{
     desired::admit,
     model::{ObjectRef, Rejection, World},
+    snapshot::Versions,
 };
 
 /// Reason of a rejection: a field has a value that it cannot have.
@@ -81,6 +82,8 @@ struct Listing {
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
+    /// Version of the newest, in force or not.
+    generation: i64,
     in_force: Option<Arc<Object>>,
     problems: Vec<String>,
 }
@@ -124,6 +127,15 @@ impl Known {
         Kind::ALL.into_iter().filter(|kind| self.kinds.get(kind).is_none_or(|listing| listing.objects.is_none()))
     }
 
+    /// Versions of the newest uplinks and tiers, whether or not they can be obeyed.
+    pub(super) fn versions(&self) -> Versions {
+        let of = |kind: Kind| {
+            let objects = self.kinds.get(&kind).and_then(|listing| listing.objects.as_ref());
+            objects.into_iter().flatten().map(|(id, entry)| (id.name.clone(), entry.generation)).collect()
+        };
+        Versions { uplinks: of(Kind::Uplinks), tiers: of(Kind::Tiers) }
+    }
+
     /// The objects in force and what is wrong with others; none until every kind has been listed.
     pub(super) fn world(&mut self) -> Option<(World, Vec<Rejection>)> {
         if self.missing().next().is_some() {
@@ -151,9 +163,9 @@ impl Known {
 
 impl Entry {
     fn new(read: Read, before: Option<&Self>) -> Self {
-        let Read { object, mut problems } = read;
+        let Read { object, mut problems, generation } = read;
         if let Some(object) = object {
-            return Self { in_force: Some(Arc::new(object)), problems };
+            return Self { generation, in_force: Some(Arc::new(object)), problems };
         }
         let in_force = before.and_then(|before| before.in_force.clone());
         if in_force.is_some() {
@@ -161,7 +173,7 @@ impl Entry {
                 problem.push_str("; its last good version stays in force");
             }
         }
-        Self { in_force, problems }
+        Self { generation, in_force, problems }
     }
 }
 

@@ -14,7 +14,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::{info, warn};
-use weir_core::model::{ObjectRef, Rejection};
+use weir_core::{
+    model::{ObjectRef, Rejection},
+    snapshot::Versions,
+};
 
 use super::{
     access::{Access, AccessError},
@@ -59,6 +62,7 @@ impl KubeSource {
                 "not everything has been listed since this agent's start: what was last known is in force",
             )],
             unreadable_since: Some(*since),
+            versions: Versions::of(world),
         });
         let (updates, _) = watch::channel(first);
         let watching = Watching {
@@ -199,6 +203,7 @@ impl<S: Stream<Item = Heard> + Unpin> Watching<S> {
     /// Tells what is known, if it is news. Until everything has been listed that is what was in force before.
     fn tell(&mut self) {
         let known = self.known.world();
+        let versions = self.known.versions();
         let mut failures: Vec<Rejection> =
             self.reach.failures().map(|(name, message)| unreadable(name, message)).collect();
         let is_stored = &mut self.is_stored;
@@ -210,10 +215,11 @@ impl<S: Stream<Item = Heard> + Unpin> Watching<S> {
                 rejections.append(&mut failures);
                 let same = known_before.filter(|before| **before == world);
                 *is_stored &= same.is_some();
-                Update { world: Some(same.unwrap_or_else(|| Arc::new(world))), rejections, unreadable_since: since }
+                let world = Some(same.unwrap_or_else(|| Arc::new(world)));
+                Update { world, rejections, unreadable_since: since, versions }
             } else {
                 let since = before.as_ref().and_then(|before| before.unreadable_since).or(since);
-                Update { world: known_before, rejections: failures, unreadable_since: since }
+                Update { world: known_before, rejections: failures, unreadable_since: since, versions }
             };
             let news = before.as_ref() != Some(&update);
             *current = Some(update);

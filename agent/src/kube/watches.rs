@@ -55,7 +55,7 @@ fn resources<K: Resource<DynamicType = ()>>(
     let read = move |object: DynamicObject| {
         let read = match serde_json::to_value(&object) {
             Ok(value) => json::read(read_as, value),
-            Err(error) => Read { object: None, problems: vec![error.to_string()] },
+            Err(error) => Read { problems: vec![error.to_string()], ..Read::default() },
         };
         (id(&name, &object.metadata), read)
     };
@@ -76,7 +76,7 @@ where
     let read = move |resource: PartialObjectMeta<K>| {
         let id = id(&K::kind(&()), &resource.metadata);
         let object = object(id.name.clone(), resource.metadata.labels.unwrap_or_default());
-        (id, Read { object: Some(object), problems: Vec::new() })
+        (id, Read { object: Some(object), ..Read::default() })
     };
     let events = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), config);
     events.backoff(Retry::default()).map(move |event| (kind, event.map(|event| said(event, &read)))).boxed()

@@ -29,7 +29,7 @@ use weir_core::{
     host::Host,
     kernel::Rendered,
     model::World,
-    snapshot::ReconcileStats,
+    snapshot::{ReconcileStats, Versions},
 };
 
 use crate::{
@@ -76,12 +76,14 @@ pub struct Reconciler {
     last: Round,
     departed: Departed,
     stats: ReconcileStats,
+    rounds: watch::Sender<u64>,
 }
 
 /// What a round led to.
 #[derive(Default)]
 struct Round {
     desired: Desired,
+    versions: Versions,
     findings: Findings,
     rendered: Rendered,
     /// Sentences on what this kernel lacks.
@@ -121,7 +123,14 @@ impl Reconciler {
             last: Round::default(),
             departed: Departed::default(),
             stats: ReconcileStats::default(),
+            rounds: watch::Sender::default(),
         })
+    }
+
+    /// Says the number of each round that has ended, well or not.
+    #[must_use]
+    pub fn rounds(&self) -> watch::Receiver<u64> {
+        self.rounds.subscribe()
     }
 
     /// Runs until `stop` is cancelled. What is in force stays in force.
@@ -208,6 +217,7 @@ impl Reconciler {
                 self.stats.last_error = Some(text);
             }
         }
+        self.rounds.send_replace(self.stats.rounds);
     }
 }
 

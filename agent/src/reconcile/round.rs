@@ -9,6 +9,7 @@ use weir_core::{
     host::Host,
     kernel::{Pacing, render},
     plan::{Change, plan},
+    snapshot::Versions,
 };
 
 use super::{Cause, Reconciler, Round};
@@ -45,7 +46,9 @@ impl Reconciler {
         }
         self.note_departures(&changes);
         let beginners = self.beginners(&changes, &rendered.state)?;
-        self.last = Round { desired: wanted, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
+        let versions = Versions::of(&self.world);
+        self.last =
+            Round { desired: wanted, versions, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
         self.apply(&changes, &names)?;
         self.count_beginnings(beginners).await?;
         self.qdiscs.forget_unwanted(&self.netlink, &self.host).await

@@ -20,6 +20,7 @@ impl Reconciler {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             desired: self.last.desired.clone(),
             findings,
+            versions: self.last.versions.clone(),
             degraded: self.last.degraded.clone(),
             reconcile,
             ..Snapshot::default()

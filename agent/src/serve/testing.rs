@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place},
     model::{Location, ObjectRef, PodKey, Rejection, Selector},
-    snapshot::{ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow},
+    snapshot::{ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow, Versions},
 };
 
 use super::{Health, Served, snapshot_channel};
@@ -37,6 +37,7 @@ pub(super) fn snapshot(second: u64) -> Snapshot {
         version: "0.1.0".to_owned(),
         desired: desired(),
         findings: findings(),
+        versions: Versions::default(),
         degraded: vec!["degraded: no fq".to_owned()],
         uplinks: BTreeMap::from([(
             "wan".to_owned(),

@@ -46,6 +46,7 @@ pub fn traffic_tier(resource: &TrafficTier) -> Result<Converted<String, model::T
             ceiling,
             pod_ceiling,
             dscp,
+            generation: resource.metadata.generation.unwrap_or(0),
             location: None,
         },
         name,

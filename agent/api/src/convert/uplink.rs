@@ -31,8 +31,15 @@ pub fn uplink(resource: &Uplink) -> Result<Converted<String, model::Uplink>, Err
     let exempt = exempt(spec.exempt.as_deref(), &path.key("exempt"), &mut errors);
     let (interface, nodes) = interface(&spec.interface, &path.key("interface"), &mut errors);
     let uplink = (|| {
-        let object =
-            model::Uplink { capacity: capacity?, headroom: headroom?, interface, nodes, exempt, location: None };
+        let object = model::Uplink {
+            capacity: capacity?,
+            headroom: headroom?,
+            interface,
+            nodes,
+            exempt,
+            generation: resource.metadata.generation.unwrap_or(0),
+            location: None,
+        };
         Some(Converted { name: name?, object, ignored: Vec::new() })
     })();
     if let Some(uplink) = &uplink

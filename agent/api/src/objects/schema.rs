@@ -20,3 +20,13 @@ pub(super) fn percentage(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn weight(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
 }
+
+/// How many there are.
+pub(super) fn count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
+}
+
+/// A rate as a plain number.
+pub(super) fn bits_per_second(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int64", "minimum": 0 })
+}

@@ -28,7 +28,7 @@ fn assert_structural(path: &str, schema: &Value) {
 fn the_definitions_are_cluster_scoped_and_structural() {
     let crds = crds();
     let names: Vec<_> = crds.iter().map(|crd| crd.metadata.name.clone().unwrap()).collect();
-    assert_eq!(names, ["uplinks.weir.dev", "traffictiers.weir.dev"]);
+    assert_eq!(names, ["uplinks.weir.dev", "traffictiers.weir.dev", "weirnodes.weir.dev"]);
     for crd in &crds {
         assert_eq!(crd.spec.scope, "Cluster");
         assert_eq!(crd.spec.group, GROUP);

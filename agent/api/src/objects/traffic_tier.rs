@@ -24,8 +24,12 @@ use super::{IntOrText, Status, rules, schema};
     printcolumn = r#"{"name":"Guarantee","type":"string","jsonPath":".spec.guarantee"}"#,
     printcolumn = r#"{"name":"Ceiling","type":"string","jsonPath":".spec.ceiling"}"#,
     printcolumn = r#"{"name":"Per-Pod","type":"string","jsonPath":".spec.perPodCeiling","priority":1}"#,
-    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type==\"Accepted\")].status"}"#,
+    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type==\"Accepted\")].status","priority":1}"#,
     printcolumn = r#"{"name":"Enforced","type":"string","jsonPath":".status.conditions[?(@.type==\"Enforced\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Enforced\")].reason"}"#,
+    printcolumn = r#"{"name":"Nodes","type":"string","jsonPath":".status.nodes"}"#,
+    printcolumn = r#"{"name":"Pods","type":"string","jsonPath":".status.pods"}"#,
+    printcolumn = r#"{"name":"Rate","type":"string","jsonPath":".status.rate"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]

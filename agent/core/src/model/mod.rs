@@ -69,6 +69,8 @@ pub struct Uplink {
     pub nodes: Selector,
     /// Destinations that do not cross it.
     pub exempt: Vec<IpNet>,
+    /// `metadata.generation`: which version of the object this is; 0 where the source counts none.
+    pub generation: i64,
     /// Where the object stands, for messages.
     pub location: Option<Location>,
 }
@@ -109,6 +111,8 @@ pub struct Tier {
     pub pod_ceiling: Option<Rate>,
     /// DSCP to mark its packets with, 0 to 63.
     pub dscp: Option<u8>,
+    /// `metadata.generation`: which version of the object this is; 0 where the source counts none.
+    pub generation: i64,
     /// Where the object stands, for messages.
     pub location: Option<Location>,
 }

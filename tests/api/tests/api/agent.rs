@@ -11,7 +11,7 @@ use crate::world::{TIER, UPLINK, define, pod};
 /// How long something may take that is not measured here.
 const SOON: Duration = Duration::from_secs(30);
 
-fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+pub(crate) fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + SOON;
     while !is_so()? {
         ensure!(Instant::now() < deadline, "{what}: not so within {SOON:?}");
@@ -31,7 +31,7 @@ fn staleness(agent: &Agent) -> Result<f64> {
 }
 
 /// What a kubelet would say of the pod.
-fn report(cluster: &ControlPlane, pod: &Pod) -> Result<()> {
+pub(crate) fn report(cluster: &ControlPlane, pod: &Pod) -> Result<()> {
     let addresses: Vec<String> = pod.addresses().iter().map(|address| format!("{{\"ip\": \"{address}\"}}")).collect();
     let status = format!("{{\"status\": {{\"phase\": \"Running\", \"podIPs\": [{}]}}}}", addresses.join(", "));
     cluster.kubectl(&["patch", "pod", pod.name(), "--subresource=status", "--patch", &status])?;

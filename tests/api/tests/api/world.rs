@@ -32,6 +32,7 @@ pub(crate) fn define(cluster: &ControlPlane) -> Result<()> {
         "--timeout=30s",
         "crd/uplinks.weir.dev",
         "crd/traffictiers.weir.dev",
+        "crd/weirnodes.weir.dev",
     ])?;
     Ok(())
 }

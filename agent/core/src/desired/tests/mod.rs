@@ -38,6 +38,7 @@ fn uplink(capacity: &str) -> Uplink {
         interface: InterfaceChoice::DefaultRoute,
         nodes: Selector::default(),
         exempt: vec!["10.0.0.0/8".parse().unwrap()],
+        generation: 0,
         location: Some(at_line(1)),
     }
 }
@@ -51,6 +52,7 @@ fn tier(name: &str, uplink: &str) -> Tier {
         ceiling: None,
         pod_ceiling: None,
         dscp: None,
+        generation: 0,
         location: Some(at_line(10)),
     }
 }

@@ -46,6 +46,7 @@ fn any_tier() -> impl Strategy<Value = Tier> {
             ceiling,
             pod_ceiling,
             dscp,
+            generation: 0,
             location: None,
         },
     )

@@ -1,0 +1,271 @@
+//! The task of the agent that holds the Lease: folds what all nodes say into the status of each object.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use futures::{
+    FutureExt as _, StreamExt as _,
+    stream::{BoxStream, select_all},
+};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{ApiResource, DynamicObject},
+    runtime::{
+        WatchStreamExt as _,
+        events::{EventType, Recorder},
+        watcher::{self, Config, Event, watcher},
+    },
+};
+use serde::{Deserialize as _, de::IntoDeserializer as _};
+use tokio::{
+    sync::watch,
+    time::{interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use weir_api::objects::{ENFORCED, Status, TrafficTier, Uplink, WeirNode};
+
+use super::{
+    Complaint, Connection, briefly,
+    condition::find,
+    events,
+    fold::{self, Kind, PENDING, Report, Stored},
+    lease::{Election, LOOK, RENEW},
+    listing::Listing,
+    write,
+};
+use crate::{
+    kube::{access::Access, retry::Retry},
+    source::Update,
+};
+
+/// How often what waits for its turn is looked at. An object is written once in this time at most.
+const APART: Duration = Duration::from_secs(1);
+/// How often everything is looked at though nothing was heard: agents may have become silent.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// Reports are large where there are many tiers; a page of them is held at once.
+const PAGE: u32 = 50;
+
+pub(super) struct Cluster {
+    connection: Connection,
+    node: String,
+    election: Election,
+    updates: watch::Receiver<Option<Update>>,
+}
+
+impl Cluster {
+    pub(super) fn new(access: Access, node: String, updates: watch::Receiver<Option<Update>>) -> Self {
+        Self { connection: Connection::by(access), election: Election::of(&node), node, updates }
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let (mut complaint, mut retry) = (Complaint::default(), Retry::default());
+        while !stop.is_cancelled() {
+            let result = tokio::select! {
+                () = stop.cancelled() => break,
+                result = self.step() => result,
+            };
+            let wait = match result {
+                Ok(()) => {
+                    complaint.settled();
+                    LOOK
+                }
+                Err(error) => {
+                    complaint.about("write the status of objects", &error);
+                    self.connection.forget();
+                    retry.next().unwrap_or(LOOK)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = sleep(wait) => {}
+            }
+        }
+        if let Ok(client) = self.connection.client().await {
+            let _ = briefly(self.election.release(&client)).await;
+        }
+    }
+
+    /// Looks whether the lease can be had, and folds for as long as it is ours.
+    async fn step(&mut self) -> anyhow::Result<()> {
+        let client = self.connection.client().await?;
+        write::answer(self.election.look(&client)).await.context("cannot look at the lease")?;
+        if !self.election.is_ours(Instant::now()) {
+            return Ok(());
+        }
+        info!("this agent holds the lease: it writes the status of uplinks and tiers");
+        let mut fold = Fold::begin(client.clone(), &self.node);
+        let mut renew = interval(RENEW);
+        let mut turn = interval(APART);
+        let mut look_again = interval(LOOK_AGAIN);
+        let mut is_due = false;
+        while self.election.is_ours(Instant::now()) {
+            tokio::select! {
+                _ = renew.tick() => write::answer(self.election.look(&client)).await.context("cannot renew the lease")?,
+                _ = look_again.tick() => is_due = true,
+                Some(heard) = fold.heard.next() => {
+                    fold.hear(heard)?;
+                    while let Some(Some(heard)) = fold.heard.next().now_or_never() {
+                        fold.hear(heard)?;
+                    }
+                    is_due = true;
+                }
+                changed = self.updates.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    is_due = true;
+                }
+                _ = turn.tick(), if is_due => {
+                    let update = self.updates.borrow_and_update().clone();
+                    is_due = !fold.write(update.as_ref()).await?;
+                }
+            }
+        }
+        info!("another agent holds the lease");
+        Ok(())
+    }
+}
+
+enum Heard {
+    Object(Kind, Event<(String, Stored)>),
+    Node(Event<(String, Report)>),
+}
+
+/// What is stored of everything that is folded.
+struct Fold {
+    client: Client,
+    recorder: Recorder,
+    heard: futures::stream::SelectAll<BoxStream<'static, Result<Heard, watcher::Error>>>,
+    objects: BTreeMap<Kind, Listing<Stored>>,
+    nodes: Listing<Report>,
+    /// What was written and has not been heard of yet.
+    written: BTreeMap<(Kind, String), Status>,
+}
+
+impl Fold {
+    fn begin(client: Client, node: &str) -> Self {
+        let nodes = watcher(Api::<WeirNode>::all(client.clone()), Config::default().page_size(PAGE));
+        let nodes = nodes
+            .backoff(Retry::default())
+            .map(|event| event.map(|event| Heard::Node(map(event, |node| (node.name_any(), Report::of(node))))));
+        let heard = select_all([
+            statuses::<Uplink>(&client, Kind::Uplink),
+            statuses::<TrafficTier>(&client, Kind::Tier),
+            nodes.boxed(),
+        ]);
+        let objects = BTreeMap::from([(Kind::Uplink, Listing::default()), (Kind::Tier, Listing::default())]);
+        let recorder = events::recorder(client.clone(), node);
+        Self { client, recorder, heard, objects, nodes: Listing::default(), written: BTreeMap::new() }
+    }
+
+    fn hear(&mut self, heard: Result<Heard, watcher::Error>) -> anyhow::Result<()> {
+        match heard? {
+            Heard::Object(kind, event) => {
+                if let Event::Apply((name, _)) | Event::Delete((name, _)) = &event {
+                    self.written.remove(&(kind, name.clone()));
+                }
+                self.objects.entry(kind).or_default().hear(event);
+            }
+            Heard::Node(event) => self.nodes.hear(event),
+        }
+        Ok(())
+    }
+
+    /// Writes each status that is not as it should be. False where it is too early to say for some.
+    async fn write(&mut self, update: Option<&Update>) -> anyhow::Result<bool> {
+        let (Some(update), Some(nodes)) = (update, self.nodes.objects()) else { return Ok(false) };
+        let now = Time(Timestamp::now());
+        let mut is_complete = true;
+        let mut writes = Vec::new();
+        for (kind, listing) in &self.objects {
+            let Some(objects) = listing.objects() else {
+                is_complete = false;
+                continue;
+            };
+            for (name, stored) in objects {
+                let (versions, of) = match kind {
+                    Kind::Uplink => (&update.versions.uplinks, "Uplink"),
+                    Kind::Tier => (&update.versions.tiers, "TrafficTier"),
+                };
+                if versions.get(name) != Some(&stored.generation) {
+                    // The source has not heard of this version yet, or has heard of the next.
+                    is_complete = false;
+                    continue;
+                }
+                let rejection =
+                    update.rejections.iter().find(|found| found.object.kind == of && found.object.name == *name);
+                let status = fold::status((*kind, name), stored, rejection, nodes, &now);
+                let standing = self.written.get(&(*kind, name.clone())).unwrap_or(&stored.status);
+                if !write::says_the_same(&status, standing) {
+                    writes.push((*kind, name.clone(), stored.clone(), status));
+                }
+            }
+        }
+        for (kind, name, stored, status) in writes {
+            self.write_one(kind, &name, &stored, &status).await?;
+            self.written.insert((kind, name), status);
+        }
+        Ok(is_complete)
+    }
+
+    async fn write_one(&mut self, kind: Kind, name: &str, stored: &Stored, status: &Status) -> anyhow::Result<()> {
+        match kind {
+            Kind::Uplink => write::status::<Uplink>(&self.client, write::CLUSTER, name, status).await?,
+            Kind::Tier => write::status::<TrafficTier>(&self.client, write::CLUSTER, name, status).await?,
+        };
+        if let Some((kind_of_event, reason, message)) = news(&stored.status, status) {
+            let about = events::object(kind, name, stored);
+            events::publish(&self.recorder, kind_of_event, reason, message, &about).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What of a new status a person should hear: why it is not in force, or that it is again.
+fn news<'a>(before: &Status, now: &'a Status) -> Option<(EventType, &'a str, &'a str)> {
+    // Why it is not accepted says more than that it is not in force.
+    if let Some(cause) = now.conditions.iter().find(|condition| condition.status == "False") {
+        let was = find(&before.conditions, &cause.type_);
+        let is_old = was.is_some_and(|was| was.status == "False" && was.message == cause.message);
+        return (!is_old && cause.reason != PENDING).then_some((EventType::Warning, &*cause.reason, &*cause.message));
+    }
+    let enforced = find(&now.conditions, ENFORCED)?;
+    let was = find(&before.conditions, ENFORCED).is_some_and(|was| was.status == "True");
+    (!was).then_some((EventType::Normal, ENFORCED, &*enforced.message))
+}
+
+/// Uplinks or tiers, of which only the version and the status matter.
+fn statuses<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    kind: Kind,
+) -> BoxStream<'static, Result<Heard, watcher::Error>> {
+    let resource = ApiResource::erase::<K>(&());
+    let events = watcher(Api::<DynamicObject>::all_with(client.clone(), &resource), Config::default());
+    let read = |object: DynamicObject| {
+        let status = object.data.get("status").cloned().unwrap_or_default();
+        // What cannot be read is written anew.
+        let status = Status::deserialize(status.into_deserializer()).unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or(0);
+        (object.name_any(), Stored { uid: object.metadata.uid, generation, status })
+    };
+    events.backoff(Retry::default()).map(move |event| event.map(|event| Heard::Object(kind, map(event, read)))).boxed()
+}
+
+fn map<T, U>(event: Event<T>, of: impl Fn(T) -> U) -> Event<U>
+where
+    U: Debug,
+{
+    match event {
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(of(object)),
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(of(object)),
+        Event::Delete(object) => Event::Delete(of(object)),
+    }
+}

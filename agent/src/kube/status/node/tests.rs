@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
+use weir_core::{
+    desired::{DesiredPod, DesiredTier, DesiredUplink},
+    model::{ObjectRef, PodKey},
+    snapshot::{ReconcileStats, TierNow, UplinkNow, Versions},
+};
+
+use super::*;
+
+/// A node with an uplink, a tier on it with a pod that is found and one that is not, and a tier that is another node's.
+fn snapshot() -> Snapshot {
+    let mut snapshot = Snapshot {
+        versions: Versions {
+            uplinks: BTreeMap::from([("wan".to_owned(), 3)]),
+            tiers: BTreeMap::from([("bulk".to_owned(), 5), ("other".to_owned(), 1)]),
+        },
+        reconcile: ReconcileStats { rounds: 1, ..ReconcileStats::default() },
+        ..Snapshot::default()
+    };
+    let uplink = DesiredUplink {
+        capacity: 20_000_000,
+        rate: 19_400_000,
+        interfaces: BTreeMap::from([(2, "eth0".to_owned())]),
+        exempt: Vec::new(),
+    };
+    snapshot.desired.uplinks.insert("wan".to_owned(), uplink);
+    snapshot.uplinks.insert("wan".to_owned(), UplinkNow { paced: true, ..UplinkNow::default() });
+    let tier = DesiredTier { uplink: "wan".to_owned(), ..DesiredTier::default() };
+    snapshot.desired.tiers.insert("bulk".to_owned(), tier);
+    snapshot.tiers.insert("bulk".to_owned(), TierNow::default());
+    for (name, place) in [("a", Place::Unknown), ("b", Place::Veth { ifindex: 7, name: "veth7".to_owned() })] {
+        let pod = DesiredPod {
+            uid: name.to_owned(),
+            workload: "Deployment/seed".to_owned(),
+            place,
+            tier: Some("bulk".to_owned()),
+            ceiling: None,
+        };
+        snapshot.desired.pods.insert(PodKey { namespace: "media".to_owned(), name: name.to_owned() }, pod);
+    }
+    snapshot
+}
+
+fn finding(kind: &str, name: &str, reason: &str) -> Rejection {
+    Rejection {
+        object: ObjectRef { kind: kind.to_owned(), name: name.to_owned() },
+        location: None,
+        reason: reason.to_owned(),
+        message: format!("because of {reason}"),
+    }
+}
+
+fn told(snapshot: &Snapshot) -> WeirNodeStatus {
+    let now = Time(Timestamp::UNIX_EPOCH);
+    status(&NodeFacts::default(), snapshot, &Rates::default(), &WeirNodeStatus::default(), &now)
+}
+
+fn tier_of<'a>(status: &'a WeirNodeStatus, name: &str) -> &'a OnNode {
+    status.tiers.iter().find(|tier| tier.name == name).expect("every tier is told")
+}
+
+fn reason(status: &WeirNodeStatus) -> (&str, &str) {
+    (&status.conditions[0].status, &status.conditions[0].reason)
+}
+
+#[test]
+fn what_is_in_force_is_told_with_its_version() {
+    let status = told(&snapshot());
+    let bulk = tier_of(&status, "bulk");
+    assert_eq!((bulk.generation, bulk.state, bulk.pods, bulk.pods_enforced), (5, State::Enforced, 2, 1));
+    assert_eq!(tier_of(&status, "other").state, State::NotHere);
+    assert_eq!((&*status.uplinks_enforced, &*status.tiers_enforced, &*status.pods_enforced), ("1/1", "1/1", "1/2"));
+    assert_eq!(reason(&status), ("True", "Enforced"));
+}
+
+#[test]
+fn an_uplink_without_an_interface_takes_its_tiers_with_it() {
+    let mut snapshot = snapshot();
+    snapshot.desired.uplinks.get_mut("wan").unwrap().interfaces.clear();
+    snapshot.findings.notes.push(finding("Uplink", "wan", "InterfaceMissing"));
+    let status = told(&snapshot);
+    let bulk = tier_of(&status, "bulk");
+    assert_eq!((bulk.state, bulk.reason.as_deref()), (State::NotEnforced, Some("InterfaceMissing")));
+    assert_eq!((&*status.tiers_enforced, reason(&status)), ("0/1", ("False", "InterfaceMissing")));
+}
+
+#[test]
+fn what_cannot_be_paced_is_degraded() {
+    let mut snapshot = snapshot();
+    snapshot.uplinks.get_mut("wan").unwrap().paced = false;
+    let status = told(&snapshot);
+    assert_eq!(tier_of(&status, "bulk").state, State::Degraded);
+    assert_eq!(reason(&status), ("True", "NotPaced"));
+}
+
+#[test]
+fn a_tier_that_is_impossible_beside_the_others_is_not_said_to_be_elsewhere() {
+    let mut snapshot = snapshot();
+    snapshot.findings.rejections.push(finding("TrafficTier", "other", "GuaranteesOverCapacity"));
+    let status = told(&snapshot);
+    let other = tier_of(&status, "other");
+    assert_eq!((other.state, other.reason.as_deref()), (State::NotEnforced, Some("GuaranteesOverCapacity")));
+}
+
+#[test]
+fn a_failed_round_and_a_list_that_is_missing_are_said() {
+    let mut failed = snapshot();
+    failed.reconcile.last_error = Some("no memory".to_owned());
+    assert_eq!(reason(&told(&failed)), ("False", "RoundFailed"));
+    let mut unlisted = Snapshot::default();
+    unlisted.findings.rejections.push(finding("Source", "pods", "Unreadable"));
+    let status = told(&unlisted);
+    assert_eq!(reason(&status), ("False", "NotListed"));
+    assert!(status.conditions[0].message.contains("Unreadable"), "{:?}", status.conditions);
+}

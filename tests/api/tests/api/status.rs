@@ -1,0 +1,99 @@
+//! What people see of an agent's work: columns, conditions and events.
+
+use anyhow::{Context, Result, ensure};
+use weir_api_tests::ControlPlane;
+use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions, PodOptions};
+
+use crate::{
+    agent::{report, within},
+    world::{TIER, UPLINK, define, pod},
+};
+
+/// A field of an object, as kubectl prints it; empty while it is not there.
+fn field(cluster: &ControlPlane, kind: &str, name: &str, path: &str) -> Result<String> {
+    cluster.kubectl(&["get", kind, name, "-o", &format!("jsonpath={path}")])
+}
+
+fn condition(cluster: &ControlPlane, kind: &str, name: &str, condition: &str) -> Result<String> {
+    let path = format!("{{range .status.conditions[?(@.type==\"{condition}\")]}}{{.status}} {{.reason}}{{end}}");
+    field(cluster, kind, name, &path)
+}
+
+/// Not every kernel that these tests run on can make packets wait.
+fn is_in_force(condition: &str) -> bool {
+    ["True Enforced", "True NotPaced"].contains(&condition)
+}
+
+/// Reasons of the events on an object.
+fn events(cluster: &ControlPlane, kind: &str, name: &str) -> Result<String> {
+    let selector = format!("--for={kind}/{name}");
+    cluster.kubectl(&[
+        "events",
+        "-A",
+        &selector,
+        "-o",
+        "jsonpath={range .items[*]}{.type} {.reason}: {.message}{\"\\n\"}{end}",
+    ])
+}
+
+#[test]
+fn columns_conditions_and_events_tell_the_truth() -> Result<()> {
+    let lab = Lab::new(LabOptions { bottleneck: None })?;
+    let node = lab.node(1, NodeOptions::default())?;
+    let cluster = ControlPlane::start_in(node.ns())?;
+    define(&cluster)?;
+    let seed = node.pod("seed", PodOptions::default())?;
+    for object in [UPLINK, TIER, &format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", node.name())] {
+        cluster.apply(object)?;
+    }
+    cluster.apply(&pod("seed", node.name(), "traffic-tier: bulk"))?;
+    report(&cluster, &seed)?;
+    let options =
+        AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
+    let agent = node.start_agent(&options)?;
+    within("the tier is said to be enforced", || {
+        Ok(is_in_force(&condition(&cluster, "traffictier", "bulk", "Enforced")?))
+    })?;
+    ensure!(field(&cluster, "traffictier", "bulk", "{.status.nodes} {.status.pods}")? == "1/1 1/1");
+    ensure!(condition(&cluster, "uplink", "wan", "Accepted")? == "True Accepted");
+    ensure!(is_in_force(&condition(&cluster, "weirnode", node.name(), "Enforced")?));
+    let owner = field(&cluster, "weirnode", node.name(), "{.metadata.ownerReferences[0].kind}")?;
+    ensure!(owner == "Node", "the WeirNode does not go with its Node: {owner:?}");
+    let columns = cluster.kubectl(&["get", "traffictiers,uplinks,weirnodes"])?;
+    for word in ["ENFORCED", "REASON", "NODES", "PODS", "RATE", "1/1", "True"] {
+        ensure!(columns.contains(word), "no {word} in\n{columns}");
+    }
+
+    // What cannot be obeyed beside the others: the guarantee is over what the uplink carries.
+    cluster.apply(&TIER.replace("ceiling: 8M", "guarantee: 50M"))?;
+    within("the tier is said not to be accepted", || {
+        Ok(condition(&cluster, "traffictier", "bulk", "Accepted")? == "False GuaranteesOverCapacity")
+    })?;
+    within("an event says so", || {
+        Ok(events(&cluster, "traffictier", "bulk")?.contains("Warning GuaranteesOverCapacity: the guarantees"))
+    })?;
+    cluster.apply(TIER)?;
+    within("the tier is enforced again", || Ok(is_in_force(&condition(&cluster, "traffictier", "bulk", "Enforced")?)))?;
+    let told = events(&cluster, "traffictier", "bulk")?;
+    ensure!(told.matches("GuaranteesOverCapacity").count() == 1, "told more than once:\n{told}");
+
+    // An interface that is not there is a matter of this node.
+    cluster.apply(&UPLINK.replace("20M", "20M, interface: {name: dsl0}"))?;
+    within("the uplink is said to have no interface", || {
+        Ok(condition(&cluster, "uplink", "wan", "Enforced")? == "False InterfaceMissing")
+    })?;
+    within("the node says so too", || {
+        Ok(condition(&cluster, "weirnode", node.name(), "Enforced")? == "False InterfaceMissing")
+    })?;
+    cluster.kubectl(&["delete", "uplink", "wan"])?;
+    within("the tier is said to name no uplink", || {
+        Ok(condition(&cluster, "traffictier", "bulk", "Accepted")? == "False UnknownUplink")
+    })?;
+
+    cluster.kubectl(&["annotate", "pod", "seed", "kubernetes.io/egress-bandwidth=fast"])?;
+    within("an event on the pod says what is wrong", || {
+        Ok(events(&cluster, "pod", "seed")?.contains("egress-bandwidth"))
+    })?;
+    agent.terminate().context("the agent does not end")?;
+    Ok(())
+}
