@@ -9,6 +9,7 @@
 mod access;
 mod control_plane;
 mod etcd;
+mod helm;
 mod kubectl;
 mod place;
 mod ports;
@@ -16,3 +17,4 @@ mod programs;
 
 pub use access::Rule;
 pub use control_plane::{ControlPlane, Setup};
+pub use helm::helm;

@@ -34,7 +34,7 @@ impl Programs {
     }
 }
 
-fn named_by(variable: &str) -> Result<PathBuf> {
+pub(crate) fn named_by(variable: &str) -> Result<PathBuf> {
     let path = env::var_os(variable).map(PathBuf::from).with_context(|| {
         format!("{variable} names no program: run these tests by `cargo xtask test --rung api`, which fetches it")
     })?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::Where;
 use crate::build::{self, Profile};
-use crate::tools::{etcd, kubernetes};
+use crate::tools::{etcd, helm, kubernetes};
 
 /// A program and the variable that tells the tests where it is.
 pub(super) struct Program {
@@ -23,6 +23,7 @@ impl Where {
                 Program { variable: "WEIR_ETCD", path: etcd::ensure()? },
                 Program { variable: "WEIR_KUBE_APISERVER", path: kubernetes::api_server()? },
                 Program { variable: "WEIR_KUBECTL", path: kubernetes::kubectl()? },
+                Program { variable: "WEIR_HELM", path: helm::ensure()? },
             ],
             Self::Workspace | Self::Host(_) | Self::HostOrVm(_) | Self::Vm(_) => Vec::new(),
         })

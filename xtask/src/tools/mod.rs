@@ -10,6 +10,7 @@ pub mod bpf_linker;
 pub mod cargo_deny;
 pub mod etcd;
 pub mod guest;
+pub mod helm;
 pub mod kernel;
 pub mod kubernetes;
 pub mod qemu;
@@ -41,6 +42,7 @@ const TOOLS: &[(&str, Ensure)] = &[
     ("linux-6.12", || Ok(kernel::ensure("6.12")?.image())),
     ("cargo-deny", cargo_deny::ensure),
     ("etcd", etcd::ensure),
+    ("helm", helm::ensure),
     ("kube-apiserver", kubernetes::api_server),
     ("kubectl", kubernetes::kubectl),
 ];

@@ -1,34 +1,110 @@
 //! The manifests in `deploy/` on a real API server, and the rights that they give.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 use weir_api_tests::ControlPlane;
 
-/// The files, which are not beside the test where it runs in the VM.
-const FILES: &[(&str, &str)] = &[
-    ("kustomization.yaml", include_str!("../../../../deploy/kustomization.yaml")),
-    ("base/kustomization.yaml", include_str!("../../../../deploy/base/kustomization.yaml")),
-    ("base/namespace.yaml", include_str!("../../../../deploy/base/namespace.yaml")),
-    ("base/crds.yaml", include_str!("../../../../deploy/base/crds.yaml")),
-    ("base/rbac.yaml", include_str!("../../../../deploy/base/rbac.yaml")),
-    ("base/config.yaml", include_str!("../../../../deploy/base/config.yaml")),
-    ("base/daemonset.yaml", include_str!("../../../../deploy/base/daemonset.yaml")),
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../deploy/", $name)))),*]
+    };
+}
+
+/// The files of `deploy/`, which are not beside the test where it runs in the VM.
+pub(crate) const FILES: &[(&str, &str)] = files![
+    "kustomization.yaml",
+    "base/kustomization.yaml",
+    "base/namespace.yaml",
+    "base/crds.yaml",
+    "base/rbac.yaml",
+    "base/config.yaml",
+    "base/daemonset.yaml",
+    "components/pod-monitor/kustomization.yaml",
+    "components/pod-monitor/pod-monitor.yaml",
+    "overlays/k3s/kustomization.yaml",
+    "overlays/plain/kustomization.yaml",
+    "chart/Chart.yaml",
+    "chart/values.yaml",
+    "chart/values.schema.json",
+    "chart/files/crds.yaml",
+    "chart/templates/NOTES.txt",
+    "chart/templates/_helpers.tpl",
+    "chart/templates/config.yaml",
+    "chart/templates/crds.yaml",
+    "chart/templates/daemonset.yaml",
+    "chart/templates/pod-monitor.yaml",
+    "chart/templates/rbac.yaml",
 ];
 
-/// `kubectl apply -k deploy/`.
-fn install(cluster: &ControlPlane, options: &[&str]) -> Result<String> {
+/// What the Prometheus operator makes known, as far as it is used here.
+pub(crate) const POD_MONITORS: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: podmonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: PodMonitor, listKind: PodMonitorList, plural: podmonitors, singular: podmonitor}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          required: [spec]
+          properties:
+            spec:
+              type: object
+              required: [selector]
+              properties:
+                selector: {type: object, properties: {matchLabels: {type: object, additionalProperties: {type: string}}}}
+                podMetricsEndpoints:
+                  type: array
+                  items:
+                    type: object
+                    properties:
+                      port: {type: string}
+                      interval: {type: string, pattern: '^[0-9]+(ms|s|m|h)$'}
+                      relabelings:
+                        type: array
+                        items:
+                          type: object
+                          properties:
+                            sourceLabels: {type: array, items: {type: string}}
+                            targetLabel: {type: string}
+";
+
+/// Makes the operator's kind known, and waits until it is.
+pub(crate) fn define_pod_monitors(cluster: &ControlPlane) -> Result<()> {
+    cluster.apply(POD_MONITORS)?;
+    let name = "crd/podmonitors.monitoring.coreos.com";
+    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", name]).map(drop)
+}
+
+/// A folder with all of [`FILES`], and with others.
+pub(crate) fn deploy_folder(others: &[(&str, &str)]) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
-    std::fs::create_dir(folder.path().join("base"))?;
-    for (name, text) in FILES {
-        std::fs::write(folder.path().join(name), text)?;
+    for (name, text) in FILES.iter().chain(others) {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().context("every file is in a folder")?)?;
+        std::fs::write(path, text)?;
     }
-    let path = folder.path().to_string_lossy();
-    cluster.kubectl(&[&["apply", "-k", &path], options].concat())
+    Ok(folder)
+}
+
+/// `kubectl apply -k deploy/KUSTOMIZATION`.
+fn install(cluster: &ControlPlane, kustomization: &str, options: &[&str]) -> Result<String> {
+    let with_monitor = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\n\
+                        components: [../components/pod-monitor]\n";
+    let folder = deploy_folder(&[("monitored/kustomization.yaml", with_monitor)])?;
+    let path = folder.path().join(kustomization);
+    cluster.kubectl(&[&["apply", "-k", &path.to_string_lossy()], options].concat())
 }
 
 #[test]
 fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
     let cluster = ControlPlane::start()?;
-    install(&cluster, &["--validate=strict", "--warnings-as-errors"])?;
+    install(&cluster, "", &["--validate=strict", "--warnings-as-errors"])?;
     let daemonset = cluster.kubectl(&[
         "get",
         "daemonset",
@@ -39,7 +115,7 @@ fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
         "jsonpath={.spec.template.spec.containers[0].securityContext}",
     ])?;
     ensure!(daemonset.contains("\"readOnlyRootFilesystem\":true") && !daemonset.contains("privileged"), "{daemonset}");
-    let again = install(&cluster, &[])?;
+    let again = install(&cluster, "", &[])?;
     ensure!(again.lines().all(|line| line.ends_with(" unchanged")), "applied twice: {again}");
     Ok(())
 }
@@ -55,7 +131,7 @@ fn may(cluster: &ControlPlane, verb: &str, resource: &str) -> bool {
 #[test]
 fn the_service_account_may_read_what_it_watches_and_nothing_else() -> Result<()> {
     let cluster = ControlPlane::start()?;
-    install(&cluster, &[])?;
+    install(&cluster, "", &[])?;
     for resource in ["pods", "namespaces", "nodes", "uplinks.weir.dev", "traffictiers.weir.dev"] {
         for verb in ["list", "watch"] {
             ensure!(may(&cluster, verb, resource), "it may not {verb} {resource}");
@@ -67,5 +143,24 @@ fn the_service_account_may_read_what_it_watches_and_nothing_else() -> Result<()>
     for resource in ["secrets", "configmaps", "services"] {
         ensure!(!may(&cluster, "list", resource), "it may list {resource}");
     }
+    Ok(())
+}
+
+#[test]
+fn overlays_and_components_are_applied_too() -> Result<()> {
+    let cluster = ControlPlane::start()?;
+    define_pod_monitors(&cluster)?;
+    let read = |kind: &str, path: &str| {
+        cluster.kubectl(&["get", kind, "-n", "weir-system", "weir", "-o", &format!("jsonpath={path}")])
+    };
+    let pulls = "{.spec.template.spec.containers[0].imagePullPolicy}";
+    for (overlay, policy) in [("overlays/plain", "IfNotPresent"), ("overlays/k3s", "Never")] {
+        install(&cluster, overlay, &["--validate=strict", "--warnings-as-errors"])?;
+        ensure!(read("daemonset", pulls)? == policy, "{overlay}: {}", read("daemonset", pulls)?);
+    }
+    install(&cluster, "monitored", &["--validate=strict", "--warnings-as-errors"])?;
+    let config = read("configmap", "{.data}")?;
+    ensure!(config.contains("0.0.0.0:9479") && config.contains("in-cluster"), "{config}");
+    ensure!(read("podmonitor", "{.spec.podMetricsEndpoints[0].port}")? == "http");
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod agent;
+mod chart;
 mod deploy;
 mod lab;
 mod objects;
