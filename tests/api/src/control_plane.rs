@@ -10,15 +10,18 @@ use tempfile::TempDir;
 use weir_lab::{Netns, Process};
 
 use crate::access::{ADMIN, User, write_kubeconfig};
+use crate::etcd::Etcd;
 use crate::place::Place;
+use crate::ports;
 use crate::programs::{POLL, Programs, READY_LIMIT, command, last_lines, must_run};
-use crate::{etcd, ports};
+use crate::requests;
 
 /// What a control plane is to be like. `Setup::default()` is one on the host whose only user is "admin".
 #[derive(Debug, Default)]
 pub struct Setup {
     place: Place,
     users: Vec<String>,
+    audited: bool,
 }
 
 impl Setup {
@@ -36,6 +39,13 @@ impl Setup {
         self
     }
 
+    /// Keeps a log of what is asked, for [`ControlPlane::requests`].
+    #[must_use]
+    pub fn audited(mut self) -> Self {
+        self.audited = true;
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> Result<ControlPlane> {
         let programs = Programs::of_the_environment()?;
@@ -43,10 +53,10 @@ impl Setup {
             tempfile::Builder::new().prefix("weir-api-").tempdir().context("cannot make a temporary folder")?;
         let names = [ADMIN].into_iter().chain(self.users.iter().map(String::as_str));
         let users = names.map(User::new).collect::<Result<Vec<_>>>()?;
-        let (etcd_port, etcd) = etcd::start(&programs.etcd, &self.place, folder.path())?;
+        let etcd = Etcd::start(&programs.etcd, &self.place, folder.path())?;
         let port = ports::free(&self.place)?;
-        let mut cluster =
-            ControlPlane { api_server: None, etcd, etcd_port, port, place: self.place, programs, users, folder };
+        let Self { place, audited, .. } = self;
+        let mut cluster = ControlPlane { api_server: None, etcd, port, place, programs, users, audited, folder };
         cluster.write_access()?;
         cluster.start_api_server()?;
         Ok(cluster)
@@ -58,12 +68,12 @@ impl Setup {
 pub struct ControlPlane {
     // Dropped in this order: whoever uses something goes before it.
     api_server: Option<Process>,
-    etcd: Process,
-    etcd_port: u16,
+    etcd: Etcd,
     port: u16,
     place: Place,
     programs: Programs,
     users: Vec<User>,
+    audited: bool,
     folder: TempDir,
 }
 
@@ -102,12 +112,21 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Throws the API server's key and certificate away: it makes new ones when it starts, which a client that knows
+    /// the old ones alone does not trust, and knows no token of a service account any more. It must be stopped.
+    pub fn renew_certificate(&mut self) -> Result<()> {
+        self.stopped()?;
+        let folder = self.certificates();
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
+    }
+
     fn write_access(&self) -> Result<()> {
         let lines: String = self.users.iter().map(User::line).collect();
         fs::write(self.tokens(), lines).context("cannot write the API server's token file")?;
         for user in &self.users {
-            write_kubeconfig(&self.kubeconfig(&user.name)?, &self.server(), &self.certificate(), &user.token)?;
+            write_kubeconfig(&self.kubeconfig(&user.name)?, &server_at(self.port), &self.certificate(), &user.token)?;
         }
+        fs::write(self.audit_policy(), requests::POLICY).context("cannot write the API server's audit policy")?;
         Ok(())
     }
 
@@ -123,7 +142,7 @@ impl ControlPlane {
             .arg("--advertise-address=127.0.0.1")
             .arg("--endpoint-reconciler-type=none")
             .arg(format!("--secure-port={}", self.port))
-            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port))
+            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd.port()))
             .arg("--cert-dir")
             .arg(&certificates)
             .arg("--service-account-key-file")
@@ -138,6 +157,9 @@ impl ControlPlane {
             .arg("--allow-privileged=true")
             // Nobody makes the service account without which this plugin refuses pods.
             .arg("--disable-admission-plugins=ServiceAccount");
+        if let Some(log) = self.audit_log() {
+            command.arg("--audit-policy-file").arg(self.audit_policy()).arg("--audit-log-path").arg(log);
+        }
         command
     }
 
@@ -145,7 +167,7 @@ impl ControlPlane {
         let start = Instant::now();
         loop {
             let Err(error) = self.check() else { return Ok(()) };
-            must_run("etcd", &mut self.etcd)?;
+            self.etcd.must_run()?;
             if let Some(running) = &mut self.api_server {
                 must_run("the API server", running)?;
             }
@@ -170,10 +192,6 @@ impl ControlPlane {
         command(program, self.folder())
     }
 
-    pub(crate) fn server(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
-    }
-
     /// What a client has to trust: the server's certificate with its issuer's.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.certificates().join("apiserver.crt")
@@ -195,6 +213,21 @@ impl ControlPlane {
         &self.users
     }
 
+    pub(crate) fn etcd(&self) -> &Etcd {
+        &self.etcd
+    }
+
+    /// Where requests are logged, if they are.
+    pub(crate) fn audit_log(&self) -> Option<PathBuf> {
+        self.audited.then(|| self.folder().join("audit.log"))
+    }
+
+    /// etcd, for what would confuse an API server that runs.
+    pub(crate) fn stopped(&mut self) -> Result<(&mut Etcd, &Place)> {
+        ensure!(self.api_server.is_none(), "the API server runs: stop it before");
+        Ok((&mut self.etcd, &self.place))
+    }
+
     fn certificates(&self) -> PathBuf {
         self.folder().join("certificates")
     }
@@ -202,4 +235,9 @@ impl ControlPlane {
     fn tokens(&self) -> PathBuf {
         self.folder().join("tokens.csv")
     }
+}
+
+/// The address of an API server, or of what stands before it, on a port.
+pub(crate) fn server_at(port: u16) -> String {
+    format!("https://127.0.0.1:{port}")
 }

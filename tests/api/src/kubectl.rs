@@ -7,8 +7,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
-use crate::access::{self, ADMIN};
-use crate::control_plane::ControlPlane;
+use crate::access::{self, ADMIN, User};
+use crate::control_plane::{ControlPlane, server_at};
+use crate::proxy::Proxy;
 
 /// What a test waits for at most when the API server does not answer.
 const REQUEST_LIMIT: &str = "--request-timeout=30s";
@@ -17,17 +18,29 @@ impl ControlPlane {
     /// The kubeconfig of a user: of "admin", who may do everything, or of one named by
     /// [`Setup::user`](crate::Setup::user). It stays valid when the API server is started again.
     pub fn kubeconfig(&self, user: &str) -> Result<PathBuf> {
-        if !self.users().iter().any(|known| known.name == user) {
-            let known: Vec<_> = self.users().iter().map(|user| user.name.as_str()).collect();
-            bail!("no user {user}: there are {}; Setup::user names more before the start", known.join(", "));
-        }
+        self.user(user)?;
         Ok(self.folder().join(format!("{user}.kubeconfig")))
+    }
+
+    fn user(&self, name: &str) -> Result<&User> {
+        self.users().iter().find(|known| known.name == name).with_context(|| {
+            let known: Vec<_> = self.users().iter().map(|user| user.name.as_str()).collect();
+            format!("no user {name}: there are {}; Setup::user names more before the start", known.join(", "))
+        })
+    }
+
+    /// Writes a kubeconfig of a user whose way to the API server is a proxy, and gives its path.
+    pub fn kubeconfig_through(&self, proxy: &Proxy, user: &str) -> Result<PathBuf> {
+        let known = self.user(user)?;
+        let path = self.folder().join(format!("{user}-through-{}.kubeconfig", proxy.port()));
+        access::write_kubeconfig(&path, &server_at(proxy.port()), &self.certificate(), &known.token)?;
+        Ok(path)
     }
 
     /// Writes a kubeconfig with any token, such as one of a service account, and gives its path.
     pub fn kubeconfig_with_token(&self, name: &str, token: &str) -> Result<PathBuf> {
         let path = self.folder().join(format!("{name}.kubeconfig"));
-        access::write_kubeconfig(&path, &self.server(), &self.certificate(), token)?;
+        access::write_kubeconfig(&path, &server_at(self.port()), &self.certificate(), token)?;
         Ok(path)
     }
 

@@ -14,7 +14,11 @@ mod kubectl;
 mod place;
 mod ports;
 mod programs;
+mod proxy;
+mod requests;
 
 pub use access::Rule;
 pub use control_plane::{ControlPlane, Setup};
 pub use helm::helm;
+pub use proxy::{Proxy, Way};
+pub use requests::Request;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
+use std::thread::JoinHandle;
 
 use anyhow::Result;
 use weir_lab::{Netns, NetnsHandle, Process};
@@ -25,6 +26,17 @@ impl Place {
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Starts a thread there.
+    pub(crate) fn thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> JoinHandle<Result<T>> {
+        match &self.0 {
+            Some(handle) => handle.thread(work),
+            None => std::thread::spawn(work),
+        }
     }
 
     /// Whether anybody takes connections on that port of 127.0.0.1.

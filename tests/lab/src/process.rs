@@ -117,6 +117,12 @@ impl Process {
         Ok(())
     }
 
+    /// Ends it at once, like a machine that fails, and waits until it is gone.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Errors
@@ -149,8 +155,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
         if self.tells_at_end {
             let (stdout, stderr) = (self.stdout.read_to_end(), self.stderr.read_to_end());
             eprintln!("output of `{}`:\n{stdout}{stderr}", self.title);
