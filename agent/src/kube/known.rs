@@ -94,6 +94,11 @@ impl Known {
         Self { kinds: BTreeMap::new(), world }
     }
 
+    /// Begins with what is in force: none of the lists counts any more.
+    pub(super) fn start_over(&mut self) {
+        self.kinds.clear();
+    }
+
     /// Takes note of what was said. Whether the objects in force may differ now.
     pub(super) fn hear(&mut self, kind: Kind, said: Said) -> bool {
         let listing = self.kinds.entry(kind).or_default();

@@ -58,6 +58,11 @@ impl Reach {
         }
     }
 
+    /// Whether it did not answer when it was asked last.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.is_some()
+    }
+
     /// Since when what is known may be old; none while all is well.
     pub(super) fn since(&self) -> Option<Instant> {
         self.since

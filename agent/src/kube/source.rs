@@ -6,12 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::{Client, Error, runtime::watcher};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, Fuse, FusedFuture as _},
+};
+use kube::{Error, runtime::watcher};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval},
 };
 use tracing::{info, warn};
 use weir_core::{
@@ -22,9 +25,10 @@ use weir_core::{
 use super::{
     access::{Access, AccessError},
     known::{Kind, Known, Said},
+    link::{Answer, Link},
     memory::{Memory, Remembered},
     reach::Reach,
-    watches::{self, Heard},
+    watches::Heard,
 };
 use crate::source::Update;
 
@@ -32,11 +36,11 @@ use crate::source::Update;
 const ASK: Duration = Duration::from_secs(1);
 /// How many of those pass between two questions while all is well: a connection that hangs says nothing by itself.
 const ASK_SELDOM: u32 = 20;
-const ANSWER: Duration = Duration::from_secs(5);
 /// Reason of a rejection: a kind of object cannot be read.
 const UNREADABLE: &str = "Unreadable";
 /// The whole source, as a rejection names it.
 const ALL: &str = "API server";
+const NOT_LISTED: &str = "not every kind of object has been listed: what was last known is in force";
 
 /// A cluster's objects, watched until this is dropped.
 #[derive(Debug)]
@@ -52,25 +56,23 @@ impl KubeSource {
     /// # Errors
     /// When there are no credentials. An API server that does not answer is no error: it is asked until it does.
     pub async fn start(access: &Access, node: &str, memory: PathBuf) -> Result<Self, AccessError> {
-        let client = access.client().await?;
+        let link = Link::new(access, node).await?;
         let memory = Memory::at(memory);
         let remembered = memory.read(node);
         let first = remembered.as_ref().map(|Remembered { world, since }| Update {
             world: Some(Arc::new(world.clone())),
-            rejections: vec![unreadable(
-                ALL,
-                "not everything has been listed since this agent's start: what was last known is in force",
-            )],
+            rejections: vec![unreadable(ALL, NOT_LISTED)],
             unreadable_since: Some(*since),
             versions: Versions::of(world),
         });
         let (updates, _) = watch::channel(first);
         let watching = Watching {
-            said: watches::all(&client, node),
-            client,
+            link,
+            cluster: None,
             node: node.to_owned(),
             known: remembered.map(|remembered| Known::after(remembered.world)).unwrap_or_default(),
             reach: Reach::default(),
+            is_listed: false,
             memory,
             is_stored: true,
             updates: updates.clone(),
@@ -93,19 +95,65 @@ impl Drop for KubeSource {
     }
 }
 
-struct Watching<S> {
-    client: Client,
-    said: S,
+struct Watching {
+    link: Link,
+    /// The cluster that the lists are of, once it has said which it is.
+    cluster: Option<String>,
     node: String,
     known: Known,
     reach: Reach,
+    /// Whether it has been said that everything is listed.
+    is_listed: bool,
     memory: Memory,
     /// Whether the memory has what is in force.
     is_stored: bool,
     updates: watch::Sender<Option<Update>>,
 }
 
-impl<S> Watching<S> {
+/// The question whether the API server is there, while there is no answer yet.
+type Asking = Fuse<BoxFuture<'static, Answer>>;
+
+impl Watching {
+    async fn run(mut self) {
+        let mut ask = interval(ASK);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asking: Asking = self.link.ask().boxed().fuse();
+        let mut since_asked = 0;
+        loop {
+            let changed = tokio::select! {
+                heard = self.link.said.next() => {
+                    let Some(heard) = heard else { return };
+                    let mut changed = self.hear(heard);
+                    // What has come by now is one change.
+                    while let Some(Some(heard)) = self.link.said.next().now_or_never() {
+                        changed |= self.hear(heard);
+                    }
+                    changed
+                }
+                answer = &mut asking, if !asking.is_terminated() => self.take(answer).await,
+                _ = ask.tick() => {
+                    self.store();
+                    since_asked += 1;
+                    if asking.is_terminated() && (self.reach.since().is_some() || since_asked >= ASK_SELDOM) {
+                        since_asked = 0;
+                        self.look_at_credentials().await;
+                        asking = self.link.ask().boxed().fuse();
+                    }
+                    false
+                }
+            };
+            if !changed {
+                continue;
+            }
+            self.tell();
+            if !self.is_listed && self.known.missing().next().is_none() {
+                self.is_listed = true;
+                self.store();
+                info!("every kind of object has been listed");
+            }
+        }
+    }
+
     /// Keeps what is in force for the next agent, if it has changed.
     fn store(&mut self) {
         if self.is_stored {
@@ -115,47 +163,6 @@ impl<S> Watching<S> {
         if let Some(world) = world {
             self.memory.write(&self.node, &world);
             self.is_stored = true;
-        }
-    }
-}
-
-impl<S: Stream<Item = Heard> + Unpin> Watching<S> {
-    async fn run(mut self) {
-        let mut ask = interval(ASK);
-        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked = 0;
-        let mut told = false;
-        loop {
-            tokio::select! {
-                heard = self.said.next() => {
-                    let Some(heard) = heard else { return };
-                    let mut changed = self.hear(heard);
-                    // What has come by now is one change.
-                    while let Some(Some(heard)) = self.said.next().now_or_never() {
-                        changed |= self.hear(heard);
-                    }
-                    if !changed {
-                        continue;
-                    }
-                }
-                _ = ask.tick() => {
-                    self.store();
-                    asked += 1;
-                    if self.reach.since().is_none() && asked < ASK_SELDOM {
-                        continue;
-                    }
-                    asked = 0;
-                    if !self.ask().await {
-                        continue;
-                    }
-                }
-            }
-            self.tell();
-            if !told && self.known.missing().next().is_none() {
-                told = true;
-                self.store();
-                info!("every kind of object has been listed");
-            }
         }
     }
 
@@ -182,21 +189,43 @@ impl<S: Stream<Item = Heard> + Unpin> Watching<S> {
         }
     }
 
-    /// Asks the API server whether it is there; whether there is something to tell.
-    async fn ask(&mut self) -> bool {
-        let answer = timeout(ANSWER, self.client.apiserver_version()).await;
-        let was_failing = self.reach.since().is_some();
-        match answer {
-            // A refusal is an answer too.
-            Ok(Ok(_) | Err(Error::Api(_))) => {
-                self.reach.answered(Instant::now());
-                if self.reach.since().is_none() && self.is_stored && self.known.missing().next().is_none() {
-                    self.memory.confirm();
-                }
-                was_failing && self.reach.since().is_none()
-            }
-            Ok(Err(error)) => self.reach.silent(format!("it cannot be reached: {error}"), Instant::now()),
-            Err(_) => self.reach.silent(format!("it has not answered for {ANSWER:?}"), Instant::now()),
+    /// Takes the answer to the question whether the API server is there; whether there is something to tell.
+    async fn take(&mut self, answer: Answer) -> bool {
+        let cluster = match answer {
+            Answer::Here(cluster) => cluster,
+            Answer::Silent(why) => return self.reach.silent(why, Instant::now()),
+        };
+        let (was_silent, was_failing) = (self.reach.is_silent(), self.reach.since().is_some());
+        self.reach.answered(Instant::now());
+        let is_another = cluster.is_some() && self.cluster.is_some() && cluster != self.cluster;
+        self.cluster = cluster.or_else(|| self.cluster.take());
+        if is_another {
+            warn!(
+                "the API server is another cluster's, or has lost its objects: all is listed again, and what is known stays in force until then"
+            );
+            self.known.start_over();
+            self.is_listed = false;
+        }
+        if is_another || was_silent {
+            self.begin_anew().await;
+        }
+        if self.reach.since().is_none() && self.is_stored && self.known.missing().next().is_none() {
+            self.memory.confirm();
+        }
+        is_another || was_failing && self.reach.since().is_none()
+    }
+
+    async fn look_at_credentials(&mut self) {
+        if self.link.has_new_credentials() {
+            info!("the credentials for the API server have changed");
+            self.begin_anew().await;
+        }
+    }
+
+    /// Connects and lists again.
+    async fn begin_anew(&mut self) {
+        if let Err(error) = self.link.renew().await {
+            warn!(%error, "the client of before is used until the credentials change");
         }
     }
 
@@ -218,7 +247,12 @@ impl<S: Stream<Item = Heard> + Unpin> Watching<S> {
                 let world = Some(same.unwrap_or_else(|| Arc::new(world)));
                 Update { world, rejections, unreadable_since: since, versions }
             } else {
-                let since = before.as_ref().and_then(|before| before.unreadable_since).or(since);
+                let mut since = before.as_ref().and_then(|before| before.unreadable_since).or(since);
+                if known_before.is_some() {
+                    // What is in force was another's, an earlier agent's or another cluster's.
+                    since = since.or_else(|| Some(Instant::now()));
+                    failures.push(unreadable(ALL, NOT_LISTED));
+                }
                 Update { world: known_before, rejections: failures, unreadable_since: since, versions }
             };
             let news = before.as_ref() != Some(&update);
@@ -238,7 +272,7 @@ fn unreadable(what: &str, message: &str) -> Rejection {
 }
 
 /// What changed since the last time is kept when the agent ends, too.
-impl<S> Drop for Watching<S> {
+impl Drop for Watching {
     fn drop(&mut self) {
         self.store();
     }

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use futures::{
-    Stream, StreamExt as _,
-    stream::{BoxStream, select_all},
+    StreamExt as _,
+    stream::{BoxStream, SelectAll, select_all},
 };
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
@@ -31,8 +31,11 @@ use super::{
 /// What a watch said, or why it failed. A watch that failed is tried again.
 pub(super) type Heard = (Kind, Result<Said, watcher::Error>);
 
+/// What all watches say, as it comes.
+pub(super) type Watches = SelectAll<BoxStream<'static, Heard>>;
+
 /// Everything that this node needs to know.
-pub(super) fn all(client: &Client, node: &str) -> impl Stream<Item = Heard> + Unpin + use<> {
+pub(super) fn all(client: &Client, node: &str) -> Watches {
     let fields = |selector: String| Config::default().fields(&selector);
     select_all([
         resources::<Uplink>(client, Kind::Uplinks, json::Kind::Uplink, Config::default()),

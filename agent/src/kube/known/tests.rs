@@ -99,3 +99,16 @@ fn what_does_not_fit_the_others_is_rejected() {
     assert_eq!(world.tiers.keys().collect::<Vec<_>>(), ["bulk"]);
     assert_eq!(rejections[0].object, id("TrafficTier", "huge"));
 }
+
+#[test]
+fn who_starts_over_keeps_what_is_in_force_until_every_kind_was_listed_again() {
+    let mut known = listed();
+    assert_eq!(known.world().unwrap().0.tiers.len(), 1);
+    known.start_over();
+    for kind in Kind::ALL {
+        assert!(known.world().is_none(), "before {}", kind.name());
+        assert!(!known.hear(kind, Said::Gone(id("TrafficTier", "bulk"))), "said of a list that does not count");
+        list(&mut known, kind, Vec::new());
+    }
+    assert_eq!(known.world(), Some((World::default(), Vec::new())));
+}

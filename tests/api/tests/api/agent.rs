@@ -11,6 +11,7 @@ use crate::world::{TIER, UPLINK, define, pod};
 /// How long something may take that is not measured here.
 const SOON: Duration = Duration::from_secs(30);
 
+/// Waits until something is so.
 pub(crate) fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + SOON;
     while !is_so()? {
@@ -21,7 +22,7 @@ pub(crate) fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()>
 }
 
 /// Whether the agent counts the pod in the tier.
-fn is_in_tier(agent: &Agent) -> Result<bool> {
+pub(crate) fn is_in_tier(agent: &Agent) -> Result<bool> {
     let labels = [("pod", "seed"), ("tier", "bulk")];
     Ok(agent.metrics()?.sum("weir_pod_network_transmit_bytes_total", &labels).is_some())
 }

@@ -36,6 +36,11 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "chart/templates/rbac.yaml",
 ];
 
+/// The namespace that everything is in.
+pub(crate) const NAMESPACE: &str = "weir-system";
+/// The agent's service account.
+pub(crate) const ACCOUNT: &str = "weir";
+
 /// What the Prometheus operator makes known, as far as it is used here.
 pub(crate) const POD_MONITORS: &str = "apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -92,8 +97,13 @@ pub(crate) fn deploy_folder(others: &[(&str, &str)]) -> Result<TempDir> {
     Ok(folder)
 }
 
+/// `kubectl apply -k deploy/`.
+pub(crate) fn install(cluster: &ControlPlane, options: &[&str]) -> Result<String> {
+    install_part(cluster, "", options)
+}
+
 /// `kubectl apply -k deploy/KUSTOMIZATION`.
-fn install(cluster: &ControlPlane, kustomization: &str, options: &[&str]) -> Result<String> {
+fn install_part(cluster: &ControlPlane, kustomization: &str, options: &[&str]) -> Result<String> {
     let with_monitor = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\n\
                         components: [../components/pod-monitor]\n";
     let folder = deploy_folder(&[("monitored/kustomization.yaml", with_monitor)])?;
@@ -104,7 +114,7 @@ fn install(cluster: &ControlPlane, kustomization: &str, options: &[&str]) -> Res
 #[test]
 fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
     let cluster = ControlPlane::start()?;
-    install(&cluster, "", &["--validate=strict", "--warnings-as-errors"])?;
+    install(&cluster, &["--validate=strict", "--warnings-as-errors"])?;
     let daemonset = cluster.kubectl(&[
         "get",
         "daemonset",
@@ -115,7 +125,7 @@ fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
         "jsonpath={.spec.template.spec.containers[0].securityContext}",
     ])?;
     ensure!(daemonset.contains("\"readOnlyRootFilesystem\":true") && !daemonset.contains("privileged"), "{daemonset}");
-    let again = install(&cluster, "", &[])?;
+    let again = install(&cluster, &[])?;
     ensure!(again.lines().all(|line| line.ends_with(" unchanged")), "applied twice: {again}");
     Ok(())
 }
@@ -131,7 +141,7 @@ fn may(cluster: &ControlPlane, verb: &str, resource: &str) -> bool {
 #[test]
 fn the_service_account_may_read_what_it_watches_and_nothing_else() -> Result<()> {
     let cluster = ControlPlane::start()?;
-    install(&cluster, "", &[])?;
+    install(&cluster, &[])?;
     for resource in ["pods", "namespaces", "nodes", "uplinks.weir.dev", "traffictiers.weir.dev"] {
         for verb in ["list", "watch"] {
             ensure!(may(&cluster, verb, resource), "it may not {verb} {resource}");
@@ -155,10 +165,10 @@ fn overlays_and_components_are_applied_too() -> Result<()> {
     };
     let pulls = "{.spec.template.spec.containers[0].imagePullPolicy}";
     for (overlay, policy) in [("overlays/plain", "IfNotPresent"), ("overlays/k3s", "Never")] {
-        install(&cluster, overlay, &["--validate=strict", "--warnings-as-errors"])?;
+        install_part(&cluster, overlay, &["--validate=strict", "--warnings-as-errors"])?;
         ensure!(read("daemonset", pulls)? == policy, "{overlay}: {}", read("daemonset", pulls)?);
     }
-    install(&cluster, "monitored", &["--validate=strict", "--warnings-as-errors"])?;
+    install_part(&cluster, "monitored", &["--validate=strict", "--warnings-as-errors"])?;
     let config = read("configmap", "{.data}")?;
     ensure!(config.contains("0.0.0.0:9479") && config.contains("in-cluster"), "{config}");
     ensure!(read("podmonitor", "{.spec.podMetricsEndpoints[0].port}")? == "http");

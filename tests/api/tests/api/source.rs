@@ -2,54 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use tokio::sync::watch;
-use weir::{
-    kube::{Access, KubeSource},
-    source::Update,
-};
+use weir::source::Update;
 use weir_api_tests::ControlPlane;
-use weir_core::model::{PodKey, World};
+use weir_core::model::PodKey;
 
+use crate::listening::{Listening, NODE, tier_of, world};
 use crate::world::{TIER, UPLINK, pod, with_definitions};
 
-const NODE: &str = "n1";
 /// How long something may take that is not measured here.
 const SOON: Duration = Duration::from_secs(30);
-
-/// A source and what it tells.
-struct Listening {
-    updates: watch::Receiver<Option<Update>>,
-    _source: KubeSource,
-}
-
-impl Listening {
-    /// With nothing remembered, in a folder of its own.
-    async fn to(cluster: &ControlPlane, folder: &TempDir) -> Result<Self> {
-        let access = Access::Kubeconfig(cluster.kubeconfig("admin")?);
-        let source = KubeSource::start(&access, NODE, folder.path().join("objects.json")).await?;
-        Ok(Self { updates: source.updates(), _source: source })
-    }
-
-    /// Waits until an update is right; the last one is in the error.
-    async fn until(&mut self, what: &str, right: impl Fn(&Update) -> bool) -> Result<Update> {
-        let wait = self.updates.wait_for(|update| update.as_ref().is_some_and(&right));
-        let found = tokio::time::timeout(SOON, wait).await.map(|found| found.map(|update| update.clone()));
-        if let Ok(found) = found {
-            return found?.context("an update");
-        }
-        bail!("{what}: not so within {SOON:?}; the last update is {:#?}", self.updates.borrow())
-    }
-}
-
-fn world(update: &Update) -> Option<&World> {
-    update.world.as_deref()
-}
-
-fn tier_of(update: &Update, ceiling: u64) -> bool {
-    world(update).is_some_and(|world| world.tiers.get("bulk").is_some_and(|tier| tier.ceiling == Some(ceiling)))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_is_known_and_other_nodes_pods_are_not() -> Result<()> {
@@ -59,7 +22,7 @@ async fn what_is_applied_is_known_and_other_nodes_pods_are_not() -> Result<()> {
     cluster.apply(TIER)?;
     cluster.apply(&pod("seed", NODE, "traffic-tier: bulk"))?;
     cluster.apply(&pod("elsewhere", "n2", "traffic-tier: bulk"))?;
-    let mut listening = Listening::to(&cluster, &folder).await?;
+    let mut listening = Listening::to(&cluster.kubeconfig("admin")?, &folder).await?;
     let update = listening.until("everything is listed", |update| world(update).is_some()).await?;
     let known = world(&update).context("a world")?;
     let names: Vec<String> = known.pods.keys().map(PodKey::to_string).collect();
@@ -81,7 +44,7 @@ async fn what_is_applied_is_known_and_other_nodes_pods_are_not() -> Result<()> {
 async fn without_the_definitions_nothing_is_known_and_it_is_said_what_to_do() -> Result<()> {
     let folder = TempDir::new()?;
     let cluster = ControlPlane::start()?;
-    let mut listening = Listening::to(&cluster, &folder).await?;
+    let mut listening = Listening::to(&cluster.kubeconfig("admin")?, &folder).await?;
     let says = |update: &Update| update.rejections.iter().any(|rejection| rejection.message.contains("weir crds"));
     let update = listening.until("the missing definitions are named", says).await?;
     ensure!(update.world.is_none(), "a world without its uplinks: {update:?}");
@@ -97,7 +60,7 @@ async fn an_api_server_that_goes_away_leaves_the_last_known_and_is_followed_when
     let mut cluster = with_definitions()?;
     cluster.apply(UPLINK)?;
     cluster.apply(TIER)?;
-    let mut listening = Listening::to(&cluster, &folder).await?;
+    let mut listening = Listening::to(&cluster.kubeconfig("admin")?, &folder).await?;
     listening.until("the tier is known", |update| tier_of(update, 8_000_000)).await?;
 
     cluster.stop_api_server()?;
@@ -119,7 +82,7 @@ async fn an_agent_that_starts_while_the_api_server_is_away_knows_what_the_last_o
     let mut cluster = with_definitions()?;
     cluster.apply(UPLINK)?;
     cluster.apply(TIER)?;
-    let mut first = Listening::to(&cluster, &folder).await?;
+    let mut first = Listening::to(&cluster.kubeconfig("admin")?, &folder).await?;
     first.until("the tier is known", |update| tier_of(update, 8_000_000)).await?;
     let kept = folder.path().join("objects.json");
     let wait = async {
@@ -131,7 +94,7 @@ async fn an_agent_that_starts_while_the_api_server_is_away_knows_what_the_last_o
     drop(first);
 
     cluster.stop_api_server()?;
-    let mut second = Listening::to(&cluster, &folder).await?;
+    let mut second = Listening::to(&cluster.kubeconfig("admin")?, &folder).await?;
     let update = second.until("the tier is known from before", |update| tier_of(update, 8_000_000)).await?;
     ensure!(update.unreadable_since.is_some() && !update.rejections.is_empty(), "it does not say so: {update:?}");
     cluster.start_api_server()?;

@@ -26,6 +26,11 @@ pub(crate) fn with_definitions() -> Result<ControlPlane> {
 /// Makes Weir's resources known.
 pub(crate) fn define(cluster: &ControlPlane) -> Result<()> {
     cluster.apply(&weir_api::objects::manifest()).context("the definitions")?;
+    established(cluster)
+}
+
+/// Waits until the API server serves Weir's resources.
+pub(crate) fn established(cluster: &ControlPlane) -> Result<()> {
     cluster.kubectl(&[
         "wait",
         "--for=condition=Established",
