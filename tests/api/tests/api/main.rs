@@ -11,6 +11,7 @@ mod listening;
 mod objects;
 mod reporters;
 mod restart;
+mod rights;
 mod source;
 mod status;
 mod store;
