@@ -58,6 +58,10 @@ impl Election {
         let leases = Api::<Lease>::default_namespaced(client.clone());
         let stored = leases.get_opt(NAME).await?;
         let asked = Instant::now();
+        if stored.is_none() && self.renewed.take().is_some() {
+            // Somebody emptied the store: what was watched there says nothing of what is there now.
+            return Ok(());
+        }
         let written = match self.decide(stored.as_ref(), asked, Timestamp::now()) {
             Decision::Wait => {
                 self.renewed = None;
