@@ -48,12 +48,23 @@ impl User {
 
 /// Writes a kubeconfig (JSON, which is YAML too).
 pub(crate) fn write_kubeconfig(to: &Path, server: &str, certificate: &Path, token: &str) -> Result<()> {
+    write_kubeconfig_in("default", to, server, certificate, token)
+}
+
+/// Likewise, of somebody who works in a namespace.
+pub(crate) fn write_kubeconfig_in(
+    namespace: &str,
+    to: &Path,
+    server: &str,
+    certificate: &Path,
+    token: &str,
+) -> Result<()> {
     let text = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "weir", "cluster": {"server": server, "certificate-authority": certificate}}],
         "users": [{"name": "weir", "user": {"token": token}}],
-        "contexts": [{"name": "weir", "context": {"cluster": "weir", "user": "weir"}}],
+        "contexts": [{"name": "weir", "context": {"cluster": "weir", "user": "weir", "namespace": namespace}}],
         "current-context": "weir",
     });
     fs::write(to, text.to_string()).with_context(|| format!("cannot write {}", to.display()))

@@ -44,6 +44,15 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// Writes a kubeconfig with a new token of a service account, whose namespace it works in, and gives its path.
+    pub fn kubeconfig_of_account(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let token = self.kubectl(&["create", "token", account, "--namespace", namespace])?;
+        let path = self.folder().join(format!("{namespace}-{account}.kubeconfig"));
+        let (server, certificate) = (server_at(self.port()), self.certificate());
+        access::write_kubeconfig_in(namespace, &path, &server, &certificate, token.trim())?;
+        Ok(path)
+    }
+
     /// Runs kubectl as the admin and gives what it prints.
     ///
     /// # Errors

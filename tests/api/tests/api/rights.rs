@@ -14,6 +14,8 @@ use crate::world::{TIER, UPLINK, established, pod};
 
 /// Until the agent has done everything that it does from time to time.
 const EVERYTHING: Duration = Duration::from_mins(2);
+/// Between two changes: longer than the agent waits before it tells of the next.
+const TOLD: Duration = Duration::from_secs(3);
 
 /// One thing that may be done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,8 +156,7 @@ fn the_agent_needs_every_right_that_it_has_and_no_other() -> Result<()> {
     established(&cluster)?;
     let rights = granted(&cluster)?;
     ensure!(!rights.is_empty(), "nothing is granted to {NAMESPACE}/{ACCOUNT}");
-    let token = cluster.kubectl(&["create", "token", ACCOUNT, "--namespace", NAMESPACE])?;
-    let kubeconfig = cluster.kubeconfig_with_token("service-account", token.trim())?;
+    let kubeconfig = cluster.kubeconfig_of_account(NAMESPACE, ACCOUNT)?;
 
     let seed = node.pod("seed", PodOptions::default())?;
     for object in [UPLINK, TIER, &format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", node.name())] {
@@ -167,10 +168,11 @@ fn the_agent_needs_every_right_that_it_has_and_no_other() -> Result<()> {
     let agent = node.start_agent(&options)?;
     cluster.kubectl(&["label", "pod", "seed", "traffic-tier=bulk"])?;
     within("the label is enforced", || is_in_tier(&agent))?;
-    // Another capacity than can be, so that what is rejected is told as well.
-    cluster.apply(&TIER.replace("8M", "1G"))?;
     let deadline = Instant::now() + EVERYTHING;
-    loop {
+    // A tier that now and then cannot be obeyed: that is told, and that it is so again.
+    for uplink in ["nowhere", "wan"].into_iter().cycle() {
+        cluster.apply(&TIER.replace("wan", uplink))?;
+        std::thread::sleep(TOLD);
         none_is_forbidden(&cluster)?;
         let asked = asked(&cluster)?;
         let unused: Vec<&Right> =
@@ -179,7 +181,6 @@ fn the_agent_needs_every_right_that_it_has_and_no_other() -> Result<()> {
             break;
         }
         ensure!(Instant::now() < deadline, "deploy/base/rbac.yaml gives what the agent never uses: {unused:#?}");
-        std::thread::sleep(Duration::from_millis(500));
     }
     agent.terminate()?;
     none_is_forbidden(&cluster)
