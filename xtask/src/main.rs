@@ -16,7 +16,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Measure: shaping, cost per packet, time to enforce.
+    /// Measure: shaping, cost per packet, time to enforce, a large cluster.
     Bench(bench::Args),
     /// Build the kernel programs and the host binaries `weir` and `weir-lab`.
     Build(build::Args),

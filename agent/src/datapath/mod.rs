@@ -4,6 +4,7 @@
 
 mod abi;
 mod attach;
+pub mod beside;
 mod changes;
 mod counters;
 mod error;

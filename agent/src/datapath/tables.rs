@@ -70,6 +70,12 @@ where
         Ok(Self { name, array: take(object, name)? })
     }
 
+    /// Of an opened map.
+    pub(super) fn of(map: Map, name: &'static str) -> Result<Self, DatapathError> {
+        let array = map.try_into().map_err(|source| DatapathError::map("open", name, source))?;
+        Ok(Self { name, array })
+    }
+
     /// The value of an id.
     pub(super) fn get(&self, id: u16) -> Result<T, DatapathError> {
         let value = self.array.get(&u32::from(id), 0);

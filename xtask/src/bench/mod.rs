@@ -3,6 +3,7 @@
 mod enforce;
 mod packet;
 mod shaping;
+mod sync;
 mod table;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Bench {
     Packet(packet::Args),
     /// From a label's change to the first packet that is treated by it, in a VM.
     Enforce(enforce::Args),
+    /// An agent beside the API server of a large cluster: start, memory, time to enforce, requests. As root, here.
+    Sync(sync::Args),
 }
 
 /// Measures, and prints what came of it.
@@ -37,6 +40,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         Bench::Shaping(args) => shaping::main(args)?,
         Bench::Packet(args) => packet::main(args)?,
         Bench::Enforce(args) => enforce::main(args)?,
+        Bench::Sync(args) => sync::main(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
