@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod build;
 pub mod demo;
+pub mod image;
 pub mod paths;
 pub mod process;
 pub mod scene;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, build, demo, test, tools, vm};
+use xtask::{bench, build, demo, image, test, tools, vm};
 
 /// Builds, boots, tests and measures Weir.
 #[derive(Parser)]
@@ -22,6 +22,8 @@ enum Task {
     Build(build::Args),
     /// Show what Weir does: play the scene in a virtual machine and write a report with pictures.
     Demo(demo::Args),
+    /// Write a container image of Weir, an OCI archive, without a container engine.
+    Image(image::Args),
     /// Run the ladder of tests: unit, fuzz, load, api, kernel.
     Test(test::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::main(&args),
         Task::Build(args) => build::main(&args),
         Task::Demo(args) => demo::main(&args),
+        Task::Image(args) => image::main(&args),
         Task::Test(args) => test::main(&args),
         Task::Tools(args) => tools::main(&args),
         Task::Vm(args) => vm::main(&args),

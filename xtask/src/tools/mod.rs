@@ -1,8 +1,8 @@
 //! What building and the VM need besides cargo, fetched once into `<cache>/weir/tools/<name>-<version>`.
 //!
 //! Every function here returns at once when the tool is present, says what it fetches when it is
-//! not, needs no root, and changes nothing outside the cache folder (except `rust-src`, which
-//! belongs into the Rust toolchain).
+//! not, needs no root, and changes nothing outside the cache folder (except Rust's own libraries, which
+//! belong into the Rust toolchain).
 
 pub mod apt;
 pub mod assets;
@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod kubernetes;
 pub mod qemu;
 pub mod rust_src;
+pub mod rust_std;
 pub mod store;
 
 use std::path::PathBuf;
