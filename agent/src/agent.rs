@@ -3,10 +3,7 @@
 use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weir_cli::command::AgentArgs;
@@ -20,6 +17,7 @@ use crate::{
     net::Netlink,
     reconcile::{Lock, Reconciler, Settings, StateFolder},
     serve::{Health, Listeners, Served, serve, snapshot_channel},
+    signals,
     source::Update,
 };
 
@@ -124,13 +122,9 @@ fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
 }
 
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let told = signals::told_to_end()?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM"),
-            _ = interrupt.recv() => info!("SIGINT"),
-        }
+        info!("{}", told.await);
         stop.cancel();
     });
     Ok(())

@@ -11,4 +11,5 @@ pub mod kube;
 pub mod net;
 pub mod reconcile;
 pub mod serve;
+pub mod signals;
 pub mod source;

@@ -30,7 +30,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Cleanup(args) => {
             let actions = runtime.block_on(weir::cleanup::clean(&args.bpffs, &args.state_dir))?;
-            weir_cli::cleanup::report(&actions, args.output.format)
+            let code = weir_cli::cleanup::report(&actions, args.output.format)?;
+            if args.stay {
+                runtime.block_on(async { anyhow::Ok(weir::signals::told_to_end()?.await) })?;
+            }
+            Ok(code)
         }
     }
 }

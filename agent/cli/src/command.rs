@@ -196,6 +196,9 @@ pub struct CleanupArgs {
     /// The folder that the agent kept its state in
     #[arg(long, value_name = "DIR", default_value = "/run/weir")]
     pub state_dir: PathBuf,
+    /// Do not end afterwards, but wait for SIGTERM or SIGINT, as a container has to that Kubernetes keeps running
+    #[arg(long)]
+    pub stay: bool,
     /// How to print.
     #[command(flatten)]
     pub output: Output,
