@@ -1,4 +1,4 @@
-//! Kubernetes' API server and kubectl, built from their Go modules: the API server is in no package.
+//! Kubernetes' programs, built from their Go modules: they are in no package.
 //!
 //! Kubernetes is not made to be required by another module: its go.mod leaves the version of the modules
 //! that come out of the same repository open (`v0.0.0`, taken from `./staging`). They are published under
@@ -19,7 +19,27 @@ use crate::process;
 const MINOR_AND_PATCH: &str = "36.3";
 /// Packages with a version of their own to be set, as Kubernetes' own build does.
 const VERSION_PACKAGES: [&str; 2] = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
-const PROGRAMS: [&str; 2] = ["kube-apiserver", "kubectl"];
+
+/// Programs that are built together, into one folder of the store.
+struct Set {
+    name: &'static str,
+    what: &'static str,
+    programs: &'static [&'static str],
+}
+
+/// What tests of the API need.
+const CONTROL_PLANE: Set = Set {
+    name: "kubernetes",
+    what: "Kubernetes' API server and kubectl (Go modules of some 200 MB, built in about five minutes)",
+    programs: &["kube-apiserver", "kubectl"],
+};
+
+/// What a whole node needs beside them. Go keeps what it compiled for the others.
+const NODE: Set = Set {
+    name: "kubernetes-node",
+    what: "Kubernetes' other programs, from the same modules (built in about two minutes)",
+    programs: &["kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"],
+};
 
 /// Gives the path of `kube-apiserver`; builds it if it is missing.
 pub fn api_server() -> Result<PathBuf> {
@@ -31,35 +51,48 @@ pub fn kubectl() -> Result<PathBuf> {
     program("kubectl")
 }
 
-fn program(name: &str) -> Result<PathBuf> {
-    if let Some(given) = assets::program(name)? {
-        return Ok(given);
+/// Gives the paths of all programs of a cluster of one node, all of the same version.
+pub fn cluster() -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for set in [CONTROL_PLANE, NODE] {
+        let folder = ensure(&set)?;
+        paths.extend(set.programs.iter().map(|program| folder.join(program)));
     }
+    Ok(paths)
+}
+
+/// What tells one build of these programs from another.
+pub fn version() -> Result<String> {
     let go = process::output(Command::new("go").args(["env", "GOVERSION"])).with_context(|| {
         format!(
-            "{name} is built from its sources, which needs Go: install it (https://go.dev/dl), or name a folder \
-             that has kube-apiserver, kubectl and etcd in {}",
+            "Kubernetes' programs are built from their sources, which needs Go: install it (https://go.dev/dl); for \
+             tests of the API alone a folder that has kube-apiserver, kubectl and etcd may be named in {}",
             assets::VARIABLE
         )
     })?;
-    let folder = store::ensure(
-        "kubernetes",
-        &format!("1.{MINOR_AND_PATCH}-{}", go.trim()),
-        "Kubernetes' API server and kubectl (Go modules of some 200 MB, built in about five minutes)",
-        build,
-    )?;
-    Ok(folder.join(name))
+    Ok(format!("1.{MINOR_AND_PATCH}-{}", go.trim()))
+}
+
+fn program(name: &str) -> Result<PathBuf> {
+    match assets::program(name)? {
+        Some(given) => Ok(given),
+        None => Ok(ensure(&CONTROL_PLANE)?.join(name)),
+    }
+}
+
+fn ensure(set: &Set) -> Result<PathBuf> {
+    store::ensure(set.name, &version()?, set.what, |folder| build(set, folder))
 }
 
 /// Builds the programs into `folder`.
-fn build(folder: &Path) -> Result<()> {
+fn build(set: &Set, folder: &Path) -> Result<()> {
     let sources = folder.join("build");
     fs::create_dir(&sources).with_context(|| format!("cannot create {}", sources.display()))?;
     let kubernetes = fetch(&sources)?;
     fs::write(sources.join("go.mod"), module(&kubernetes)?)?;
-    fs::write(sources.join("tools.go"), imports())?;
+    fs::write(sources.join("tools.go"), imports(set))?;
     process::output(go(&sources).args(["mod", "tidy"])).context("cannot fetch the modules that Kubernetes uses")?;
-    let packages = PROGRAMS.map(package);
+    let packages = set.programs.iter().copied().map(package);
     process::output(
         go(&sources)
             .args(["build", "-trimpath", "-ldflags", &linker_flags(), "-o"])
@@ -116,8 +149,9 @@ fn sisters(kubernetes: &str) -> BTreeSet<&str> {
 }
 
 /// A file that is never compiled, but tells `go mod tidy` what the module is for.
-fn imports() -> String {
-    let imports = PROGRAMS.map(|program| format!("import _ \"{}\"\n", package(program))).concat();
+fn imports(set: &Set) -> String {
+    let lines: Vec<_> = set.programs.iter().map(|program| format!("import _ \"{}\"\n", package(program))).collect();
+    let imports = lines.concat();
     format!("//go:build tools\n\npackage tools\n\n{imports}")
 }
 
@@ -144,7 +178,7 @@ fn go(folder: &Path) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{imports, linker_flags, module};
+    use super::{CONTROL_PLANE, imports, linker_flags, module};
 
     #[test]
     fn sister_modules_get_the_version_that_belongs_to_kubernetes() {
@@ -180,6 +214,7 @@ mod tests {
     fn the_programs_know_their_version() {
         assert!(linker_flags().contains("-X k8s.io/component-base/version.gitVersion=v1.36.3 "), "{}", linker_flags());
         assert!(linker_flags().ends_with("-X k8s.io/client-go/pkg/version.gitMinor=36"), "{}", linker_flags());
-        assert!(imports().contains("import _ \"k8s.io/kubernetes/cmd/kube-apiserver\"\n"), "{}", imports());
+        let imports = imports(&CONTROL_PLANE);
+        assert!(imports.contains("import _ \"k8s.io/kubernetes/cmd/kube-apiserver\"\n"), "{imports}");
     }
 }

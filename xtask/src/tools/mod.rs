@@ -13,6 +13,7 @@ pub mod guest;
 pub mod helm;
 pub mod kernel;
 pub mod kubernetes;
+pub mod node;
 pub mod qemu;
 pub mod rust_src;
 pub mod rust_std;
@@ -46,6 +47,7 @@ const TOOLS: &[(&str, Ensure)] = &[
     ("helm", helm::ensure),
     ("kube-apiserver", kubernetes::api_server),
     ("kubectl", kubernetes::kubectl),
+    ("node", node::ensure),
 ];
 
 /// Fetches what is missing of all tools or of one, and says where it is.

@@ -13,6 +13,7 @@ mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,12 +40,19 @@ pub struct VmSpec {
     pub files: Vec<(PathBuf, String)>,
     /// Where the content of the machine's `/out` goes.
     pub out: Option<PathBuf>,
+    /// A disk with an ext4 file system, seen inside as `/dev/vda`. What is written to it is thrown away.
+    pub disk: Option<PathBuf>,
+    /// A port of the host's 127.0.0.1 and the port inside that it leads to, at 10.0.2.15 on `eth0`. That
+    /// interface leads nowhere else.
+    pub forward: Option<(u16, u16)>,
     /// How long the command may take.
     pub timeout: Duration,
     /// What happens with the command's standard output.
     pub stdout: Output,
     /// What happens with its standard error.
     pub stderr: Output,
+    /// Who hears every line of the command's standard output as it comes, beside what `stdout` says.
+    pub lines: Option<Sender<String>>,
 }
 
 impl Default for VmSpec {
@@ -57,9 +65,12 @@ impl Default for VmSpec {
             environment: Vec::new(),
             files: Vec::new(),
             out: None,
+            disk: None,
+            forward: None,
             timeout: Duration::from_mins(30),
             stdout: Output::Show,
             stderr: Output::Show,
+            lines: None,
         }
     }
 }

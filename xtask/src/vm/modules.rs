@@ -28,6 +28,23 @@ const NETWORK: &[&[&str]] = &[
     &["tcp_bbr", "inet_diag", "tcp_diag", "udp_diag"],
 ];
 
+/// What a Kubernetes node needs beside these: its disk, the way to the host, containers, and service addresses.
+const NODE: &[&[&str]] = &[
+    &["virtio_blk", "virtio_net", "ext4", "overlay"],
+    &[
+        "nf_conntrack_netlink",
+        "nft_compat",
+        "nft_fib",
+        "nft_fib_inet",
+        "nft_limit",
+        "nft_log",
+        "nft_numgen",
+        "nft_hash",
+    ],
+    &["nft_reject", "nft_reject_inet", "xt_MASQUERADE", "xt_addrtype", "xt_comment", "xt_conntrack", "xt_mark"],
+    &["xt_multiport", "xt_nat", "xt_statistic", "xt_tcpudp"],
+];
+
 /// The modules of a boot: what to load, and every file that this takes.
 pub(super) struct Modules {
     /// Names, some with parameters, in the order of loading; built-in ones are left out.
@@ -37,11 +54,12 @@ pub(super) struct Modules {
 }
 
 /// Resolves the lists above against a kernel's own index.
-pub(super) fn resolve(kernel: &Kernel) -> Result<Modules> {
+pub(super) fn resolve(kernel: &Kernel, of_a_node: bool) -> Result<Modules> {
     let folder = kernel.modules();
     let index = Index::read(&folder)?;
     let mut modules = Modules { load: Vec::new(), files: BTreeSet::new() };
-    for line in HOST.iter().chain(NETWORK.iter().copied().flatten()) {
+    let node = if of_a_node { NODE } else { &[] };
+    for line in HOST.iter().chain(NETWORK.iter().chain(node).copied().flatten()) {
         let name = line.split(' ').next().unwrap_or(line);
         if index.builtin.contains(name) {
             continue;

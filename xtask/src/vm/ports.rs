@@ -81,15 +81,17 @@ fn parse(line: &str) -> Option<Event> {
     }
 }
 
-/// A stream of the command, shown on `screen` and kept as `output` says.
+/// A stream of the command, shown on `screen` and kept as `output` says, and told line by line to `lines`.
 pub(super) fn stream(
     folder: &Path,
     name: &str,
     output: Output,
+    lines: Option<Sender<String>>,
     mut screen: impl Write + Send + 'static,
 ) -> Result<Port<Vec<u8>>> {
     Port::open(folder, name, move |mut stream| {
         let mut kept = Vec::new();
+        let mut told = Lines { to: lines, begun: Vec::new() };
         let mut buffer = vec![0; 64 << 10];
         loop {
             let length = match stream.read(&mut buffer) {
@@ -103,11 +105,30 @@ pub(super) fn stream(
                 screen.write_all(&buffer[..length])?;
                 screen.flush()?;
             }
+            told.hear(&buffer[..length]);
             if output.keeps() {
                 kept.extend_from_slice(&buffer[..length]);
             }
         }
     })
+}
+
+/// Cuts a stream into lines for somebody who listens, if anybody does.
+struct Lines {
+    to: Option<Sender<String>>,
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn hear(&mut self, bytes: &[u8]) {
+        let Some(to) = &self.to else { return };
+        self.begun.extend_from_slice(bytes);
+        while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.begun.drain(..=end).collect();
+            // Who listens no longer has heard enough.
+            let _ = to.send(String::from_utf8_lossy(&line[..end]).into_owned());
+        }
+    }
 }
 
 /// The port that carries the VM's `/out` as a tar archive, written to `file`.
@@ -120,7 +141,17 @@ pub(super) fn archive(folder: &Path, file: PathBuf) -> Result<Port<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, parse};
+    use super::{Event, Lines, parse};
+
+    #[test]
+    fn lines_are_told_whole() {
+        let (sender, told) = std::sync::mpsc::channel();
+        let mut lines = Lines { to: Some(sender), begun: Vec::new() };
+        lines.hear(b"one\ntw");
+        lines.hear(b"o\nthree");
+        drop(lines);
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["one", "two"]);
+    }
 
     #[test]
     fn lines_of_the_first_process() {

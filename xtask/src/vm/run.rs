@@ -37,8 +37,8 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
 
     let (sender, events) = mpsc::channel();
     let control = ports::control(folder, sender)?;
-    let stdout = ports::stream(folder, "stdout", spec.stdout, std::io::stdout())?;
-    let stderr = ports::stream(folder, "stderr", spec.stderr, std::io::stderr())?;
+    let stdout = ports::stream(folder, "stdout", spec.stdout, spec.lines.clone(), std::io::stdout())?;
+    let stderr = ports::stream(folder, "stderr", spec.stderr, None, std::io::stderr())?;
     let archive = ports::archive(folder, folder.join("out.tar"))?;
 
     let mut command = qemu.command();
@@ -57,6 +57,9 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
         .args(stdout.arguments())
         .args(stderr.arguments())
         .args(archive.arguments())
+        .args(devices(spec))
+        // Where QEMU keeps what is written to the disk.
+        .env("TMPDIR", folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -83,6 +86,22 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
         accelerator,
         boot,
     })
+}
+
+/// QEMU's arguments for what not every machine has.
+fn devices(spec: &VmSpec) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if let Some(disk) = &spec.disk {
+        // A comma in an option's value is written twice.
+        let file = disk.display().to_string().replace(',', ",,");
+        arguments.extend(["-drive".to_owned(), format!("file={file},if=virtio,format=raw,snapshot=on")]);
+    }
+    if let Some((host, inside)) = spec.forward {
+        let forward = format!("user,id=host,restrict=on,hostfwd=tcp:127.0.0.1:{host}-10.0.2.15:{inside}");
+        arguments.extend(["-netdev".to_owned(), forward]);
+        arguments.extend(["-device".to_owned(), "virtio-net-pci,netdev=host".to_owned()]);
+    }
+    arguments
 }
 
 /// How a VM can end without an exit code.
