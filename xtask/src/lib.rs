@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod cluster;
 pub mod demo;
 pub mod image;
 pub mod paths;

@@ -26,11 +26,12 @@ const SYSCTLS: [(&str, &str); 6] = [
     ("net/ipv4/ping_group_range", "0 0"),
 ];
 
-/// A namespace that belongs to this lab. Deleted when dropped.
+/// A namespace. Deleted when dropped if this lab made it.
 #[derive(Debug)]
 pub struct Netns {
     name: String,
     handle: NetnsHandle,
+    made_here: bool,
 }
 
 /// A way into a namespace for a thread that outlives the borrow of its [`Netns`].
@@ -61,12 +62,18 @@ impl Netns {
     pub(crate) fn create(name: String) -> Result<Self> {
         run(Command::new("ip").args(["netns", "add", &name]), "")?;
         let file = File::open(format!("/run/netns/{name}")).with_context(|| format!("namespace {name}"))?;
-        let netns = Self { name, handle: NetnsHandle(Arc::new(file)) };
+        let netns = Self { name, handle: NetnsHandle(Arc::new(file)), made_here: true };
         netns.ip(&["link set lo up"])?;
         for (key, value) in SYSCTLS {
             netns.sysctl(key, value)?;
         }
         Ok(netns)
+    }
+
+    /// The namespace that this process was started in, which stays.
+    pub fn of_this_process() -> Result<Self> {
+        let file = File::open("/proc/self/ns/net").context("the namespace of this process")?;
+        Ok(Self { name: "of this process".to_owned(), handle: NetnsHandle(Arc::new(file)), made_here: false })
     }
 
     /// The name, as `ip netns list` shows it.
@@ -136,7 +143,9 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
+        if self.made_here {
+            let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const POLL: Duration = Duration::from_millis(5);
+/// How much of a program's output an error shows.
+const LAST_LINES: usize = 25;
 
 /// A running program. Killed and reaped when dropped.
 #[derive(Debug)]
@@ -121,6 +123,13 @@ impl Process {
     pub fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// What it is and the last that it wrote.
+    pub(crate) fn last_words(&self) -> String {
+        let text = self.stdout() + &self.stderr();
+        let lines: Vec<_> = text.lines().collect();
+        format!("the last that `{}` said:\n{}", self.title, lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
     }
 
     /// Waits until it ends by itself.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use weir_lab::traffic::{Call, CallOptions, Sample, Summary, Web, WebOptions, serve_echo, serve_web};
+use weir_lab::traffic::{Call, CallOptions, Sample, Summary, Web, WebOptions, send_bulk, serve_echo, serve_web};
 
 /// A traffic tool.
 #[derive(Debug, Subcommand)]
@@ -16,10 +16,24 @@ pub(crate) enum Tool {
     Echo(Server),
     /// Send UDP packets to an echo server at a steady rate and print their round-trip times.
     Probe(Probe),
+    /// Send bulk over TCP, until killed.
+    Bulk(Bulk),
+    /// Do nothing, until killed.
+    Pause,
     /// Take short TCP requests, until killed.
     WebServer(Server),
     /// Make short TCP requests, one after the other, and print how long each took.
     Web(WebClient),
+}
+
+/// The bulk.
+#[derive(Debug, Args)]
+pub(crate) struct Bulk {
+    /// Address and port of a server that takes it
+    to: SocketAddr,
+    /// How many streams
+    #[arg(long, default_value_t = 8)]
+    streams: u8,
 }
 
 /// Where to listen.
@@ -80,6 +94,13 @@ impl Tool {
                     UdpSocket::bind(server.at).with_context(|| format!("cannot listen at udp {}", server.at))?;
                 serve_echo(&socket, &forever)
             }
+            Self::Bulk(bulk) => {
+                send_bulk(bulk.to, bulk.streams, &forever);
+                Ok(())
+            }
+            Self::Pause => loop {
+                std::thread::park();
+            },
             Self::WebServer(server) => {
                 let listener =
                     TcpListener::bind(server.at).with_context(|| format!("cannot listen at tcp {}", server.at))?;

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: plays the scene, shows its figures, and writes a report with pictures.
 
+mod cluster;
 mod events;
 mod figures;
 mod picture;
@@ -32,6 +33,12 @@ pub struct Args {
     /// Where the report and its data go; target/demo of the workspace if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Play it on a Kubernetes node: a whole cluster in the VM, told by kubectl. Needs Go, once.
+    #[arg(long, conflicts_with_all = ["native", "kernel", "out", "replay"])]
+    cluster: bool,
+    /// Leave the cluster running when the scene is over, until Ctrl-C
+    #[arg(long, requires = "cluster")]
+    keep: bool,
     /// Make the report again from the events of an earlier run, without playing the scene.
     #[arg(long, value_name = "EVENTS_JSONL", conflicts_with_all = ["native", "kernel"])]
     replay: Option<PathBuf>,
@@ -40,6 +47,9 @@ pub struct Args {
 /// Plays the scene and tells what came of it. The exit code says whether the scene came to its end
 /// and every byte was accounted for.
 pub fn main(args: &Args) -> Result<ExitCode> {
+    if args.cluster {
+        return cluster::play(args.keep, args.json);
+    }
     let out = args.out.clone().unwrap_or_else(|| paths::workspace().join("target/demo"));
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let recording = match &args.replay {

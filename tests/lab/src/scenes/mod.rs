@@ -1,6 +1,7 @@
 //! What the demo and the benchmarks play.
 
 mod arms;
+mod cluster;
 mod demo;
 mod enforce;
 mod events;
@@ -18,6 +19,14 @@ use events::Events;
 pub(crate) enum Scene {
     /// A call, short requests and a torrent client share an uplink, without Weir and with it.
     Demo(Output),
+    /// The same on a Kubernetes node: this machine, which has to be the VM of `cargo xtask demo --cluster`.
+    Cluster {
+        /// Stay when the scene is over, until killed
+        #[arg(long)]
+        keep: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
@@ -56,6 +65,7 @@ impl Scene {
     pub(crate) fn play(self) -> Result<()> {
         match self {
             Self::Demo(output) => demo::play(&Events::new(output.json_events)),
+            Self::Cluster { keep, output } => cluster::play(&Events::new(output.json_events), keep),
             Self::Bench(Bench::Shaping { grid, output }) => shaping::play(&Events::new(output.json_events), &grid),
             Self::Bench(Bench::Enforce { count, output }) => enforce::play(&Events::new(output.json_events), count),
         }

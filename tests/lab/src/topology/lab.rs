@@ -75,6 +75,40 @@ impl Client {
     }
 }
 
+/// The machine that the lab runs on, as a node on its LAN. Dropping it takes the NIC away.
+#[derive(Debug)]
+pub struct Machine {
+    ns: Netns,
+    interface: String,
+    addresses: addresses::Pair,
+}
+
+impl Machine {
+    /// Its namespace.
+    #[must_use]
+    pub fn ns(&self) -> &Netns {
+        &self.ns
+    }
+
+    /// Its NIC on the LAN.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// Its IPv4 address on the LAN.
+    #[must_use]
+    pub fn v4(&self) -> IpAddr {
+        self.addresses.v4.into()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.ns.ip(&[format!("link del {}", self.interface)]);
+    }
+}
+
 impl Lab {
     /// Builds the LAN, the router and the internet, after sweeping up what dead processes left.
     pub fn new(options: LabOptions) -> Result<Self> {
@@ -118,6 +152,17 @@ impl Lab {
         self.plug_in(&ns, "eth0", "", addresses)?;
         ns.ip(&addresses::lan(GATEWAY).as_default_gateway())?;
         Ok(Client { ns, addresses })
+    }
+
+    /// Makes this machine itself a node: the namespace that this process was started in gets a NIC on the LAN
+    /// with this name, and its default route leads to the router. `number` (from 1) decides its addresses.
+    ///
+    /// Only for machines that have no other way out, such as a VM.
+    pub fn plug_in_this_machine(&self, interface: &str, number: u8) -> Result<Machine> {
+        let (ns, addresses) = (Netns::of_this_process()?, addresses::node(number));
+        self.plug_in(&ns, interface, "", addresses)?;
+        ns.ip(&addresses::lan(GATEWAY).as_default_gateway())?;
+        Ok(Machine { ns, interface: interface.to_owned(), addresses })
     }
 
     pub(crate) fn netns(&self, name: &str) -> Result<Netns> {

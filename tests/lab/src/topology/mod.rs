@@ -7,7 +7,7 @@ mod pod;
 mod uplink;
 
 pub use addresses::Family;
-pub use lab::{Client, Lab, LabOptions};
+pub use lab::{Client, Lab, LabOptions, Machine};
 pub use node::{Node, NodeOptions};
 pub use pod::{Pod, PodOptions, Wiring};
 pub use uplink::{Bottleneck, Internet, Router};

@@ -1,13 +1,15 @@
-//! The traffic that a scene plays: a call, short requests, and (by iperf3) bulk.
+//! The traffic that a scene plays: a call, short requests, and bulk (by iperf3, or by a container).
 
+mod bulk;
 mod call;
 mod iperf;
 mod percentile;
 mod server;
 mod web;
 
+pub use bulk::{send_bulk, serve_sink};
 pub use call::{Call, CallOptions, serve_echo};
 pub use iperf::{Arrived, Congestion, Iperf, IperfOptions, Load};
 pub use percentile::{Sample, Summary};
-pub use server::Server;
+pub use server::{Server, Sink};
 pub use web::{Web, WebOptions, serve_web};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One packet or request.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Sample {
 }
 
 /// A series of delays, in milliseconds. The percentiles are of those that were answered.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 pub struct Summary {
     /// How many were sent.
     pub count: usize,

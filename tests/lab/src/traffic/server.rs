@@ -2,11 +2,12 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 
+use super::bulk::serve_sink;
 use super::call::serve_echo;
 use super::web::serve_web;
 use crate::netns::Netns;
@@ -35,6 +36,30 @@ impl Server {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         Self { stop, thread: Some(std::thread::spawn(move || serve(&stopped))) }
+    }
+}
+
+/// A running server that takes bulk. Stops when dropped.
+#[derive(Debug)]
+pub struct Sink {
+    received: Arc<AtomicU64>,
+    _server: Server,
+}
+
+impl Sink {
+    /// Takes whatever comes to this TCP address inside the namespace.
+    pub fn start(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let listener = ns.enter(|| TcpListener::bind(at).with_context(|| format!("cannot listen at tcp {at}")))?;
+        let received = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&received);
+        let server = Server::on_a_thread(move |stop| serve_sink(&listener, &counted, stop));
+        Ok(Self { received, _server: server })
+    }
+
+    /// Bytes that have arrived until now: goodput.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 }
 

@@ -1,0 +1,180 @@
+//! A whole Kubernetes cluster of one node: this machine, behind the lab's scarce uplink.
+//!
+//! The machine is a VM that `cargo xtask` booted: the node's programs lie on a disk of it, where they
+//! are started with the disk as their root. Pods run in containerd with a CNI bridge that masquerades,
+//! services go through kube-proxy, and the default route leads over `wan0` to the lab's router. Whoever
+//! reaches the machine may do everything on it: tokens are for form, nothing else is in the VM.
+
+mod configuration;
+mod kubectl;
+mod programs;
+mod root;
+pub mod workload;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::root::Root;
+use crate::process::Process;
+use crate::topology::{Bottleneck, Lab, LabOptions, Machine};
+
+/// The node's name.
+pub const NODE: &str = "node1";
+/// The interface of its uplink.
+pub const UPLINK: &str = "wan0";
+/// The port of the API server.
+pub const API_PORT: u16 = 6443;
+/// An emulated machine takes half a minute for what a real one does in a few seconds.
+const READY_LIMIT: Duration = Duration::from_mins(4);
+const RUN_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(200);
+
+/// A program of the node that can be started anew: see [`Cluster::restart`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The container runtime.
+    Containerd,
+    /// What starts and watches the node's pods.
+    Kubelet,
+}
+
+/// A running cluster. Its programs are killed when it is dropped; containers run on until the machine ends.
+#[derive(Debug)]
+pub struct Cluster {
+    // Dropped in this order: whoever uses something goes before it.
+    programs: BTreeMap<&'static str, Process>,
+    root: Root,
+    machine: Machine,
+    lab: Lab,
+}
+
+impl Cluster {
+    /// Starts it behind the usual bottleneck and waits until the node takes pods. `tell` hears how far it is.
+    pub fn start(tell: impl Fn(&str)) -> Result<Self> {
+        let lab = Lab::new(LabOptions { bottleneck: Some(Bottleneck::default()) })?;
+        let machine = lab.plug_in_this_machine(UPLINK, 1)?;
+        let root = Root::mount(&named_by("WEIR_NODE_DISK")?)?;
+        configuration::write(&root, &machine)?;
+        programs::prepare(&machine)?;
+        let mut cluster = Self { programs: BTreeMap::new(), root, machine, lab };
+
+        tell("starting the control plane and the container runtime");
+        cluster.spawn("etcd", programs::etcd())?;
+        cluster.spawn("kube-apiserver", programs::api_server(&cluster.machine))?;
+        cluster.spawn("containerd", programs::containerd())?;
+        cluster.import_images()?;
+        tell("the images are imported");
+        cluster.eventually("the API server is not ready", Self::answers)?;
+
+        tell("starting the kubelet, the scheduler, the controllers and the proxy");
+        for (name, command) in programs::clients(&cluster.machine) {
+            cluster.spawn(name, command)?;
+        }
+        cluster.eventually("the node is not ready", |cluster| {
+            cluster.kubectl(&["wait", "--for=condition=Ready", &format!("node/{NODE}"), "--timeout=5s"])?;
+            cluster.kubectl(&["get", "serviceaccount", "default"]).map(drop)
+        })?;
+        tell("the node is ready");
+        Ok(cluster)
+    }
+
+    /// The lab around the node: its router and the internet.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The node's network.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// A path of the node as it is called outside of the node's root.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.root.path(inside)
+    }
+
+    /// Runs a program of the node, by its path, to its end and gives its standard output.
+    pub fn run_inside(&self, argv: &[&str]) -> Result<String> {
+        let [program, arguments @ ..] = argv else { bail!("no program was named") };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        self.root.spawn(command)?.wait_ok(RUN_LIMIT)
+    }
+
+    /// Kills one of the node's programs and starts it again. Containers run on meanwhile.
+    pub fn restart(&mut self, program: Program) -> Result<()> {
+        let (name, command) = match program {
+            Program::Containerd => ("containerd", programs::containerd()),
+            Program::Kubelet => ("kubelet", programs::kubelet(&self.machine)),
+        };
+        // Dropping it kills it and waits for its end.
+        drop(self.programs.remove(name));
+        self.spawn(name, command)
+    }
+
+    fn spawn(&mut self, name: &'static str, command: Command) -> Result<()> {
+        self.programs.insert(name, self.root.spawn(command)?);
+        Ok(())
+    }
+
+    fn answers(&self) -> Result<()> {
+        // A kubectl that finds nobody would only take time from the server that starts.
+        TcpStream::connect((Ipv4Addr::LOCALHOST, API_PORT)).context("the API server does not listen")?;
+        self.kubectl(&["get", "--raw", "/readyz"]).map(drop)
+    }
+
+    /// Gives containerd the images of the task, by their archives.
+    fn import_images(&mut self) -> Result<()> {
+        let folder = named_by("WEIR_IMAGES")?;
+        let store = self.root.path("var/lib/weir-images");
+        std::fs::create_dir_all(&store)?;
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), store.join(entry.file_name()))?;
+            let file = format!("/var/lib/weir-images/{}", entry.file_name().to_string_lossy());
+            let arguments = ["--namespace", "k8s.io", "images", "import", &file];
+            self.eventually("containerd takes no image", |cluster| {
+                let mut ctr = Command::new("/usr/bin/ctr");
+                ctr.args(arguments);
+                cluster.root.spawn(ctr)?.wait_ok(READY_LIMIT).map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tries until it works. A program of the cluster that ends meanwhile is an error at once.
+    fn eventually(&mut self, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let Err(error) = attempt(self) else { return Ok(()) };
+            for (name, program) in &mut self.programs {
+                if !program.is_running() {
+                    bail!("{name} ended by itself: {}", program.last_words());
+                }
+            }
+            if start.elapsed() > READY_LIMIT {
+                let words: Vec<_> = self.programs.values().map(Process::last_words).collect();
+                bail!("{what} after {READY_LIMIT:?}: {error:#}\n{}", words.join("\n"));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// A path that the task put into a variable.
+pub(crate) fn named_by(variable: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    path.with_context(|| {
+        format!(
+            "{variable} is not set: clusters run in the VM of `cargo xtask demo --cluster` or `cargo xtask test --rung e2e`"
+        )
+    })
+}
