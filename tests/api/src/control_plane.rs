@@ -13,7 +13,7 @@ use crate::access::{ADMIN, User, write_kubeconfig};
 use crate::etcd::Etcd;
 use crate::place::Place;
 use crate::ports;
-use crate::programs::{POLL, Programs, READY_LIMIT, command, last_lines, must_run};
+use crate::programs::{POLL, Programs, READY_LIMIT, command, must_run};
 use crate::requests;
 
 /// What a control plane is to be like. `Setup::default()` is one on the host whose only user is "admin".
@@ -172,8 +172,8 @@ impl ControlPlane {
                 must_run("the API server", running)?;
             }
             if start.elapsed() > READY_LIMIT {
-                let log = self.api_server.as_ref().map(last_lines).unwrap_or_default();
-                bail!("the API server is not ready after {READY_LIMIT:?}: {error:#}\nThe last that it said:\n{log}");
+                let log = self.api_server.as_ref().map(Process::last_words).unwrap_or_default();
+                bail!("the API server is not ready after {READY_LIMIT:?}: {error:#}\n{log}");
             }
             std::thread::sleep(POLL);
         }

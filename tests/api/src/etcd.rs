@@ -13,7 +13,7 @@ use weir_lab::Process;
 use crate::control_plane::ControlPlane;
 use crate::place::Place;
 use crate::ports;
-use crate::programs::{POLL, READY_LIMIT, command, last_lines, must_run};
+use crate::programs::{POLL, READY_LIMIT, command, must_run};
 
 /// What a question to etcd may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ fn run(program: &Path, place: &Place, folder: &Path, port: u16, peers: u16) -> R
     while !place.listens(port) {
         must_run("etcd", &mut etcd)?;
         if start.elapsed() > READY_LIMIT {
-            bail!("etcd takes no connection after {READY_LIMIT:?}; the last that it said:\n{}", last_lines(&etcd));
+            bail!("etcd takes no connection after {READY_LIMIT:?}; {}", etcd.last_words());
         }
         std::thread::sleep(POLL);
     }

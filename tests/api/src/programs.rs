@@ -12,8 +12,6 @@ use weir_lab::Process;
 pub(crate) const READY_LIMIT: Duration = Duration::from_mins(3);
 /// How often a program is asked whether it is ready.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
-/// How much of a program's output an error shows.
-const LAST_LINES: usize = 20;
 
 /// Where the programs are.
 #[derive(Debug)]
@@ -52,16 +50,9 @@ pub(crate) fn command(program: &Path, folder: &Path) -> Command {
 /// An error with its last words if a program has ended.
 pub(crate) fn must_run(name: &str, process: &mut Process) -> Result<()> {
     if !process.is_running() {
-        bail!("{name} ended by itself; the last that it said:\n{}", last_lines(process));
+        bail!("{name} ended by itself; {}", process.last_words());
     }
     Ok(())
-}
-
-/// The end of what a program printed.
-pub(crate) fn last_lines(process: &Process) -> String {
-    let text = process.stdout() + &process.stderr();
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 #[cfg(test)]

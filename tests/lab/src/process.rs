@@ -126,7 +126,8 @@ impl Process {
     }
 
     /// What it is and the last that it wrote.
-    pub(crate) fn last_words(&self) -> String {
+    #[must_use]
+    pub fn last_words(&self) -> String {
         let text = self.stdout() + &self.stderr();
         let lines: Vec<_> = text.lines().collect();
         format!("the last that `{}` said:\n{}", self.title, lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
