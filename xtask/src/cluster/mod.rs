@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::build::Profile;
 use crate::image::{self, Architecture, Image, Programs};
 use crate::paths;
 use crate::tools::node;
@@ -22,10 +21,10 @@ const MEMORY_MIB: u32 = 6144;
 
 /// A specification without a command: the newest kernel, the node's disk, and the files that
 /// `weir_lab::cluster` finds by its environment.
-pub fn vm(profile: Profile) -> Result<VmSpec> {
+pub fn vm() -> Result<VmSpec> {
     let disk = node::ensure()?;
     eprintln!("building static programs for images");
-    let programs = Programs::build(Architecture::Amd64, profile)?;
+    let programs = Programs::build(Architecture::Amd64)?;
     let images = paths::workspace().join("target/cluster/images");
     write_images(&programs, &images)?;
     let variables = [

@@ -11,7 +11,6 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::build::Profile;
 use crate::tools::kubernetes;
 use crate::vm::{self, Output, VmSpec};
 use crate::{cluster, paths};
@@ -47,7 +46,8 @@ struct Act {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
     Result(Box<Figures>),
-    Kept {
+    /// The API server may be talked to from outside.
+    Open {
         certificate: String,
         token: String,
     },
@@ -57,7 +57,7 @@ enum Event {
 
 /// Plays the scene and tells what came of it. With `keep` the cluster stays until Ctrl-C.
 pub(super) fn play(keep: bool, json: bool) -> Result<ExitCode> {
-    let mut spec = cluster::vm(Profile::Release)?;
+    let mut spec = cluster::vm()?;
     let port = free_port()?;
     let (sender, lines) = mpsc::channel();
     spec = VmSpec {
@@ -99,7 +99,7 @@ fn listen(lines: &Receiver<String>, port: u16, json: bool) -> Result<bool> {
                 figures = true;
                 println!("{}", if json { format!("{:#}", serde_json::to_value(&result)?) } else { render(&result) });
             }
-            Event::Kept { certificate, token } => {
+            Event::Open { certificate, token } => {
                 let file = write_kubeconfig(port, &certificate, &token)?;
                 eprint!("{}", invitation(&file, port)?);
             }
@@ -186,8 +186,8 @@ mod tests {
     fn the_scenes_events() {
         let other = r#"{"event":"step","t":1.0,"name":"idle","title":"x","seconds":1}"#;
         assert!(matches!(serde_json::from_str(other).unwrap(), Event::Other));
-        let kept = r#"{"event":"kept","t":1.0,"certificate":"c","token":"t"}"#;
-        assert!(matches!(serde_json::from_str(kept).unwrap(), Event::Kept { .. }));
+        let open = r#"{"event":"open","t":1.0,"certificate":"c","token":"t"}"#;
+        assert!(matches!(serde_json::from_str(open).unwrap(), Event::Open { .. }));
     }
 
     #[test]

@@ -15,7 +15,6 @@ use anyhow::{Context, Result};
 
 pub use self::archive::Image;
 pub use self::program::{Architecture, Programs};
-use crate::build::Profile;
 use crate::paths;
 
 /// The name of the image in `deploy/base/daemonset.yaml`.
@@ -37,7 +36,7 @@ pub struct Args {
 
 /// Builds the program and writes the archive.
 pub fn main(args: &Args) -> Result<ExitCode> {
-    let programs = Programs::build(args.arch, Profile::Release)?;
+    let programs = Programs::build(args.arch)?;
     let file = args
         .out
         .clone()

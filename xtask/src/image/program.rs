@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build::{self, Artifact, Profile};
+use crate::build::{self, Artifact};
 use crate::tools::rust_std;
 use crate::{paths, process};
 
@@ -45,7 +45,7 @@ impl Architecture {
     }
 }
 
-/// Programs with no shared library.
+/// Optimised programs with no shared library.
 pub struct Programs {
     /// The agent and its commands.
     pub weir: PathBuf,
@@ -55,13 +55,13 @@ pub struct Programs {
 
 impl Programs {
     /// Builds them.
-    pub fn build(architecture: Architecture, profile: Profile) -> Result<Self> {
+    pub fn build(architecture: Architecture) -> Result<Self> {
         build::build_object()?;
         let target = target(architecture)?;
         let variable = target.replace('-', "_");
         let mut cargo = process::cargo("build");
         cargo
-            .args(["--package", "weir", "--package", "weir-lab", "--bins", "--target", &target])
+            .args(["--release", "--package", "weir", "--package", "weir-lab", "--bins", "--target", &target])
             // A folder of its own: the flags of other builds would make cargo start again each time.
             .arg("--target-dir")
             .arg(paths::workspace().join("target/static"))
@@ -70,9 +70,6 @@ impl Programs {
             // The GNU C library's checked functions, which some compilers turn on, are in no other library.
             .env(format!("CFLAGS_{variable}"), "-U_FORTIFY_SOURCE")
             .env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), architecture.compiler());
-        if profile == Profile::Release {
-            cargo.arg("--release");
-        }
         let built = build::executables(&mut cargo).with_context(|| format!("cannot build for {target}"))?;
         let find = |name: &str| {
             let artifact = built.iter().find(|Artifact { name: known, .. }| known == name);

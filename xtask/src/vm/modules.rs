@@ -41,7 +41,8 @@ const NODE: &[&[&str]] = &[
         "nft_numgen",
         "nft_hash",
     ],
-    &["nft_reject", "nft_reject_inet", "xt_MASQUERADE", "xt_addrtype", "xt_comment", "xt_conntrack", "xt_mark"],
+    &["nft_reject", "nft_reject_inet", "nft_reject_ipv4", "nft_reject_ipv6"],
+    &["xt_MASQUERADE", "xt_addrtype", "xt_comment", "xt_conntrack", "xt_mark"],
     &["xt_multiport", "xt_nat", "xt_statistic", "xt_tcpudp"],
 ];
 

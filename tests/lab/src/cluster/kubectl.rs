@@ -53,8 +53,10 @@ impl Cluster {
     pub fn rolled_out(&self, namespace: &str, workload: &str) -> Result<()> {
         let said = self.kubectl(&["rollout", "status", "-n", namespace, workload, "--timeout=180s"]);
         let Err(error) = said else { return Ok(()) };
-        let pods = self.kubectl(&["describe", "pods", "-n", namespace]).unwrap_or_default();
-        bail!("{error:#}\n{pods}")
+        let told = |arguments: &[&str]| self.kubectl(arguments).unwrap_or_else(|error| format!("{error:#}"));
+        let pods = told(&["describe", "pods", "-n", namespace]);
+        let logs = told(&["logs", "-n", namespace, workload, "--all-containers", "--tail=30"]);
+        bail!("{error:#}\n{pods}\n{logs}\n{}", self.last_words())
     }
 
     /// Runs a command of `weir` in the agent's container, such as `weir status`.

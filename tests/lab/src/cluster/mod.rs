@@ -150,6 +150,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// The last that each of the cluster's programs said.
+    fn last_words(&self) -> String {
+        self.programs.values().map(Process::last_words).collect::<Vec<_>>().join("\n")
+    }
+
     /// Tries until it works. A program of the cluster that ends meanwhile is an error at once.
     fn eventually(&mut self, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
         let start = Instant::now();
@@ -161,8 +166,7 @@ impl Cluster {
                 }
             }
             if start.elapsed() > READY_LIMIT {
-                let words: Vec<_> = self.programs.values().map(Process::last_words).collect();
-                bail!("{what} after {READY_LIMIT:?}: {error:#}\n{}", words.join("\n"));
+                bail!("{what} after {READY_LIMIT:?}: {error:#}\n{}", self.last_words());
             }
             std::thread::sleep(POLL);
         }

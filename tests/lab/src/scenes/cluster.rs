@@ -20,6 +20,10 @@ const ENFORCE_LIMIT: Duration = Duration::from_mins(1);
 pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
     events.step("cluster", "starting a Kubernetes cluster of one node behind the uplink", 0);
     let cluster = Cluster::start(|what| events.mark(what))?;
+    if keep {
+        let (certificate, token) = cluster.credentials()?;
+        events.emit("open", json!({"certificate": certificate, "token": token}));
+    }
     let internet = Internet::start(&cluster)?;
     let scene = Scene { events, cluster: &cluster, internet: &internet };
 
@@ -56,8 +60,7 @@ pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
         }),
     );
     if keep {
-        let (certificate, token) = cluster.credentials()?;
-        events.emit("kept", json!({"certificate": certificate, "token": token}));
+        events.mark("the scene is over; the cluster stays");
         loop {
             std::thread::park();
         }
