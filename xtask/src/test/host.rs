@@ -39,6 +39,7 @@ impl Where {
                 }
             }
             Self::Vm(package) => machine::run(package, &[], args, tally),
+            Self::Node(package) => machine::run_on_a_node(package, args, tally),
         }
     }
 }

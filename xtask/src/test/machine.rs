@@ -4,50 +4,69 @@ use anyhow::{Context, Result, bail};
 
 use super::programs::Program;
 use super::{Args, Tally};
-use crate::build::{self, Profile};
+use crate::build::{self, Artifact, Profile};
+use crate::cluster;
 use crate::vm::{self, Output, VmSpec};
 
 /// Runs a package's test programs under each kernel, with what they start at hand.
 pub(super) fn run(package: &str, started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
-    let programs = build::test_binaries(package).with_context(|| format!("cannot build the tests of {package}"))?;
-    if programs.is_empty() {
-        bail!("{package} has no test program");
-    }
+    let programs = programs_of(package)?;
     let mut common = vm::weir_programs(Profile::Debug)?;
-    let mut environment = vec![("RUST_BACKTRACE".to_owned(), "1".to_owned())];
+    let mut environment = Vec::new();
     for Program { variable, path } in started {
         let inside = format!("/tests/{variable}");
         common.push((path.clone(), inside.clone()));
         environment.push(((*variable).to_owned(), inside));
     }
+    let spec = VmSpec { environment, files: common, ..VmSpec::default() };
     for kernel in args.kernels() {
         for program in &programs {
-            let inside = format!("/tests/{}", program.name);
-            let mut files = common.clone();
-            files.push((program.path.clone(), inside.clone()));
-            let mut command = vec![inside, "--test-threads=1".to_owned()];
-            command.extend(args.filter.clone());
-            eprintln!("\n-- {} under Linux {kernel}", program.name);
-            let spec = VmSpec {
-                kernel: kernel.to_owned(),
-                command,
-                environment: environment.clone(),
-                files,
-                stdout: Output::ShowAndKeep,
-                ..VmSpec::default()
-            };
-            let failed_before = tally.failed();
-            match vm::run(&spec) {
-                Ok(result) => {
-                    result.stdout.lines().for_each(|line| tally.read(line));
-                    if result.exit_code != 0 && tally.failed() == failed_before {
-                        let (name, code) = (&program.name, result.exit_code);
-                        tally.fail(format!("{name} ended with code {code} under Linux {kernel} without a failed test"));
-                    }
-                }
-                Err(error) => tally.fail(format!("{}: {error:#}", program.name)),
-            }
+            run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, &[], args, tally);
         }
     }
     Ok(())
+}
+
+/// Runs a package's test programs in the VM of a Kubernetes node, under the newest of the kernels.
+pub(super) fn run_on_a_node(package: &str, args: &Args, tally: &mut Tally) -> Result<()> {
+    let spec = cluster::vm()?;
+    let kernel = args.kernels().last().map_or(spec.kernel.clone(), |&kernel| kernel.to_owned());
+    for program in &programs_of(package)? {
+        let spec = VmSpec { kernel: kernel.clone(), ..spec.clone() };
+        // Minutes pass in a test: what it is at is shown.
+        run_one(program, spec, &["--nocapture"], args, tally);
+    }
+    Ok(())
+}
+
+fn programs_of(package: &str) -> Result<Vec<Artifact>> {
+    let programs = build::test_binaries(package).with_context(|| format!("cannot build the tests of {package}"))?;
+    if programs.is_empty() {
+        bail!("{package} has no test program");
+    }
+    Ok(programs)
+}
+
+/// Boots a machine for one test program and counts its tests.
+fn run_one(program: &Artifact, mut spec: VmSpec, options: &[&str], args: &Args, tally: &mut Tally) {
+    let inside = format!("/tests/{}", program.name);
+    spec.files.push((program.path.clone(), inside.clone()));
+    spec.environment.push(("RUST_BACKTRACE".to_owned(), "1".to_owned()));
+    spec.command = vec![inside, "--test-threads=1".to_owned()];
+    spec.command.extend(options.iter().map(|&option| option.to_owned()));
+    spec.command.extend(args.filter.clone());
+    spec.stdout = Output::ShowAndKeep;
+    let (name, kernel) = (&program.name, spec.kernel.clone());
+    eprintln!("\n-- {name} under Linux {kernel}");
+    let failed_before = tally.failed();
+    match vm::run(&spec) {
+        Ok(result) => {
+            result.stdout.lines().for_each(|line| tally.read(line));
+            if result.exit_code != 0 && tally.failed() == failed_before {
+                let code = result.exit_code;
+                tally.fail(format!("{name} ended with code {code} under Linux {kernel} without a failed test"));
+            }
+        }
+        Err(error) => tally.fail(format!("{name}: {error:#}")),
+    }
 }

@@ -22,6 +22,8 @@ pub enum Where {
     HostOrVmWithControlPlane(&'static str),
     /// In the VM, under each kernel.
     Vm(&'static str),
+    /// In a VM that can be a Kubernetes cluster, under the newest kernel.
+    Node(&'static str),
 }
 
 /// From the quickest to the slowest.
@@ -43,6 +45,11 @@ pub const RUNGS: &[Rung] = &[
         says: "shaping, accounting and the life cycle on real traffic",
         place: Where::Vm("weir-kernel-tests"),
     },
+    Rung {
+        name: "e2e",
+        says: "Weir as a DaemonSet on a Kubernetes node, from its image to its end",
+        place: Where::Node("weir-e2e-tests"),
+    },
 ];
 
 impl Where {
@@ -53,7 +60,8 @@ impl Where {
             Self::Host(package)
             | Self::HostOrVm(package)
             | Self::HostOrVmWithControlPlane(package)
-            | Self::Vm(package) => Some(package),
+            | Self::Vm(package)
+            | Self::Node(package) => Some(package),
         }
     }
 }

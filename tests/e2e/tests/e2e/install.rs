@@ -1,0 +1,23 @@
+//! What `kubectl` and the agent say once Weir is installed.
+
+use anyhow::{Result, ensure};
+
+use crate::world::{SOON, within, world};
+
+#[test]
+fn the_agent_tells_what_it_enforces() -> Result<()> {
+    let world = world()?;
+    world.installed()?;
+    let cluster = &world.cluster;
+    within(SOON, || {
+        let status = cluster.weir(&["status"])?;
+        ensure!(status.contains("wan0") && status.contains("default/seed-"), "{status}");
+        Ok(())
+    })?;
+    let pod = cluster.kubectl(&["get", "pods", "-l", "app=seed", "-o", "jsonpath={.items[0].metadata.name}"])?;
+    let explained = cluster.weir(&["explain", "pod", &format!("default/{pod}")])?;
+    ensure!(explained.contains("bulk-seed"), "{explained}");
+    let doctor = cluster.weir(&["doctor"])?;
+    ensure!(!doctor.is_empty(), "weir doctor says nothing");
+    Ok(())
+}
