@@ -16,6 +16,8 @@ use crate::world::{TIER, UPLINK, established, pod};
 const EVERYTHING: Duration = Duration::from_mins(2);
 /// Between two changes: longer than the agent waits before it tells of the next.
 const TOLD: Duration = Duration::from_secs(3);
+/// HTTP's status code for an object that was made.
+const CREATED: u16 = 201;
 
 /// One thing that may be done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +36,9 @@ impl Right {
     fn allows(&self, request: &Request) -> bool {
         let Some(object) = &request.object else { return false };
         let part = if object.subresource.is_empty() { String::new() } else { format!("/{}", object.subresource) };
-        self.verb == request.verb
+        // A patch that makes its object (server-side apply) is authorised as both.
+        let makes = request.verb == "patch" && request.code == CREATED;
+        (self.verb == request.verb || self.verb == "create" && makes)
             && self.group == object.api_group
             && self.resource == format!("{}{part}", object.resource)
             && self.namespace.as_ref().is_none_or(|namespace| *namespace == object.namespace)
