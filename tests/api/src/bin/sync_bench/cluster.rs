@@ -78,13 +78,18 @@ pub(crate) struct Member {
     _pod: Pod,
 }
 
+/// Makes Weir's resources known.
+pub(crate) fn define(control_plane: &ControlPlane) -> Result<()> {
+    control_plane.apply(&weir_api::objects::manifest()).context("the definitions")?;
+    let crds = ["crd/uplinks.weir.dev", "crd/traffictiers.weir.dev", "crd/weirnodes.weir.dev"];
+    control_plane.kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &crds[..]].concat())?;
+    Ok(())
+}
+
 /// Makes everything, and waits until the API server has it.
 pub(crate) fn fill(control_plane: &ControlPlane, node: &Node, size: &Size) -> Result<Cluster> {
     ensure!(size.pods >= size.pods_here, "{} pods in all cannot be {} here", size.pods, size.pods_here);
     ensure!(size.nodes > 1 && size.tiers > 1 && size.namespaces > 0, "too small: two nodes, two tiers, a namespace");
-    control_plane.apply(&weir_api::objects::manifest()).context("the definitions")?;
-    let crds = ["crd/uplinks.weir.dev", "crd/traffictiers.weir.dev", "crd/weirnodes.weir.dev"];
-    control_plane.kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &crds[..]].concat())?;
     eprintln!("starting {} pods on this node", size.pods_here);
     let pods = (0..size.pods_here).map(|number| node.pod(&format!("here{number}"), PodOptions::default()));
     let pods: Vec<Pod> = pods.collect::<Result<_>>()?;

@@ -59,6 +59,7 @@ fn main() -> Result<()> {
     let lab = Lab::new(LabOptions { bottleneck: None })?;
     let node = lab.node(1, NodeOptions::default())?;
     let control_plane = Setup::default().within(node.ns()).user(USER).audited().start()?;
+    cluster::define(&control_plane)?;
     control_plane.allow(USER, None, RULES)?;
     let cluster = cluster::fill(&control_plane, &node, &size)?;
 
