@@ -29,6 +29,7 @@ pub const NODE: &str = "node1";
 pub const UPLINK: &str = "wan0";
 /// The port of the API server.
 pub const API_PORT: u16 = 6443;
+const KUBELET_PORT: u16 = 10250;
 /// An emulated machine takes half a minute for what a real one does in a few seconds.
 const READY_LIMIT: Duration = Duration::from_mins(4);
 const RUN_LIMIT: Duration = Duration::from_secs(30);
@@ -109,7 +110,7 @@ impl Cluster {
         self.root.spawn(command)?.wait_ok(RUN_LIMIT)
     }
 
-    /// Kills one of the node's programs and starts it again. Containers run on meanwhile.
+    /// Kills one of the node's programs, starts it again and waits until it answers. Containers run on meanwhile.
     pub fn restart(&mut self, program: Program) -> Result<()> {
         let (name, command) = match program {
             Program::Containerd => ("containerd", programs::containerd()),
@@ -117,7 +118,12 @@ impl Cluster {
         };
         // Dropping it kills it and waits for its end.
         drop(self.programs.remove(name));
-        self.spawn(name, command)
+        self.spawn(name, command)?;
+        // A kubelet ends by itself when it finds no container runtime, and nobody here starts it again.
+        self.eventually(&format!("{name} does not answer"), |cluster| match program {
+            Program::Containerd => cluster.run_inside(&["/usr/bin/ctr", "version"]).map(drop),
+            Program::Kubelet => Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, KUBELET_PORT)).map(drop)?),
+        })
     }
 
     fn spawn(&mut self, name: &'static str, command: Command) -> Result<()> {
