@@ -8,7 +8,7 @@ use weir_core::{
     desired::desired,
     host::Host,
     kernel::{Pacing, render},
-    plan::{Change, plan},
+    plan::{Change, only_counts, plan},
     snapshot::Versions,
 };
 
@@ -46,10 +46,17 @@ impl Reconciler {
         }
         self.note_departures(&changes);
         let beginners = self.beginners(&changes, &rendered.state)?;
+        let (shaping, counting) =
+            changes.split_at(changes.partition_point(|change| !only_counts(change, &rendered.state)));
         let versions = Versions::of(&self.world);
         self.last =
             Round { desired: wanted, versions, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
-        self.apply(&changes, &names)?;
+        let shaped = self.apply(shaping, &names);
+        if shaped.is_ok() {
+            self.health.policy_enforced();
+        }
+        let counted = self.apply(counting, &names);
+        shaped.and(counted)?;
         self.count_beginnings(beginners).await?;
         self.qdiscs.forget_unwanted(&self.netlink, &self.host).await
     }

@@ -1,7 +1,8 @@
 //! The difference between what the kernel has and what it should have.
 //!
 //! The order of the changes matters, for packets pass while they are made: what is new is complete before anything
-//! points to it, and what is old is taken away only after nothing does.
+//! points to it, and what is old is taken away only after nothing does. What only counts comes last: to attach a program
+//! takes the kernel some ten milliseconds, which is long where a node begins with hundreds of pods.
 
 use std::collections::BTreeMap;
 
@@ -62,9 +63,12 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     puts(&mut changes, &observed.pods, &wanted.pods, Change::PutPod);
     puts(&mut changes, &observed.interfaces, &wanted.interfaces, Change::PutInterface);
     puts(&mut changes, &observed.cgroups, &wanted.cgroups, Change::PutCgroup);
-    changes.extend(
-        wanted.attached.difference(&observed.attached).map(|&(ifindex, program)| Change::Attach(ifindex, program)),
-    );
+    let (counting, shaping): (Vec<_>, Vec<_>) = wanted
+        .attached
+        .difference(&observed.attached)
+        .map(|&(ifindex, program)| Change::Attach(ifindex, program))
+        .partition(|attachment| only_counts(attachment, wanted));
+    changes.extend(shaping);
 
     changes.extend(
         observed.attached.difference(&wanted.attached).map(|&(ifindex, program)| Change::Detach(ifindex, program)),
@@ -75,7 +79,21 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     removals(&mut changes, &observed.tiers, &wanted.tiers, Change::RemoveTier);
     changes.extend(observed.exempt.difference(&wanted.exempt).map(|&(id, network)| Change::RemoveExempt(id, network)));
     removals(&mut changes, &observed.uplinks, &wanted.uplinks, Change::RemoveUplink);
+    changes.extend(counting);
     changes
+}
+
+/// Whether a change is of no consequence for any packet's way: a program on a pod's interface that limits nothing.
+#[must_use]
+pub fn only_counts(change: &Change, wanted: &KernelState) -> bool {
+    match *change {
+        Change::Attach(_, Program::PodRx) => true,
+        Change::Attach(ifindex, Program::PodTx) => {
+            let pod = wanted.interfaces.get(&ifindex).and_then(|interface| wanted.pods.get(&interface.slot));
+            pod.is_none_or(|pod| pod.tier == 0 && pod.ceiling == 0)
+        }
+        _ => false,
+    }
 }
 
 fn resets<V>(

@@ -58,7 +58,7 @@ fn state() -> impl Strategy<Value = KernelState> {
             let ifindex = u32::from(slot) + 10;
             state.pods.insert(slot, PodConfig { owner: [3; 16], ceiling, tier, ..Default::default() });
             state.interfaces.insert(ifindex, InterfaceConfig { slot, uplink: 0, l2_len: 14 });
-            state.attached.insert((ifindex, Program::PodTx));
+            state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
             state.cgroups.insert(u64::from(slot) + 100, slot);
         }
         state
@@ -69,7 +69,9 @@ proptest! {
     #[test]
     fn the_plan_leads_from_one_to_the_other_and_is_whole_at_each_step(from in state(), to in state()) {
         let mut now = from.clone();
-        for change in plan(&from, &to) {
+        let changes = plan(&from, &to);
+        prop_assert!(changes.is_sorted_by_key(|change| only_counts(change, &to)), "{changes:?}");
+        for change in changes {
             apply(&mut now, &change);
             prop_assert!(is_whole(&now), "not whole after {change:?}: {now:?}");
         }
