@@ -28,6 +28,8 @@ pub fn build_object() -> Result<PathBuf> {
         .arg(paths::bpf_target_dir())
         // -Z build-std on the stable compiler: what is installed is used.
         .env("RUSTC_BOOTSTRAP", "1")
+        // The profile makes small programs of everything else.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         // rustup sets this for what cargo starts; a toolchain without rustup does not.
         .env("LD_LIBRARY_PATH", library_path()?)
         .env("RUSTFLAGS", format!("-C linker={} {RUSTFLAGS}", linker.display()));

@@ -27,6 +27,8 @@ const API_PORT: u16 = 6443;
 struct Figures {
     kernel: String,
     kubernetes: String,
+    /// What `kubectl get uplinks,traffictiers,weirnodes` printed while the seed was shaped.
+    columns: String,
     idle: Act,
     unshaped: Act,
     shaped: Act,
@@ -128,7 +130,11 @@ fn render(figures: &Figures) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{table}\nKubernetes {}, Linux {}, an uplink of 20 Mbit/s.", figures.kubernetes, figures.kernel)
+    let Figures { kernel, kubernetes, columns, .. } = figures;
+    format!(
+        "{table}\nKubernetes {kubernetes}, Linux {kernel}, an uplink of 20 Mbit/s.\n\n\
+         $ kubectl get uplinks,traffictiers,weirnodes\n{columns}"
+    )
 }
 
 /// Writes a kubeconfig for the forwarded port, and the certificate that it names; gives its path.
@@ -196,6 +202,7 @@ mod tests {
         let table = render(&Figures {
             kernel: "6.12".to_owned(),
             kubernetes: "v1".to_owned(),
+            columns: "NAME   ENFORCED\n".to_owned(),
             idle: act(23.0, 0.0),
             unshaped: act(270.0, 18.8),
             shaped: act(25.0, 17.9),
@@ -203,5 +210,6 @@ mod tests {
             relabelled: act(25.0, 17.9),
         });
         assert_eq!((table.matches('–').count(), table.matches("17.9 Mbit/s").count()), (1, 2), "{table}");
+        assert!(table.ends_with("ENFORCED\n"), "{table}");
     }
 }

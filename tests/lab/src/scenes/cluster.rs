@@ -43,6 +43,7 @@ pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
     cluster.rolled_out("weir-system", "daemonset/weir")?;
     scene.wait_enforced()?;
     let shaped = scene.measure("shaped", "the call beside the seed, shaped")?;
+    let columns = cluster.kubectl(&["get", "uplinks,traffictiers,weirnodes"])?;
     cluster.label_seed(false)?;
     let unlabelled = scene.measure("unlabelled", "kubectl label pod -l app=seed traffic-tier-")?;
     cluster.label_seed(true)?;
@@ -56,6 +57,7 @@ pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
         json!({
             "kernel": kernel()?,
             "kubernetes": version(&cluster)?,
+            "columns": columns,
             "idle": idle, "unshaped": unshaped, "shaped": shaped, "unlabelled": unlabelled, "relabelled": again,
         }),
     );
