@@ -9,10 +9,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Api, Client, api::ListParams};
-use tokio::{
-    sync::watch,
-    time::{sleep, sleep_until},
-};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use weir_api::objects::{WeirNode, WeirNodeSpec, WeirNodeStatus};
 use weir_core::snapshot::Snapshot;
@@ -85,22 +82,27 @@ impl Own {
                 changed = self.rounds.changed() => if changed.is_err() { return },
                 () = sleep(wait) => {}
             }
-            wait = match self.look().await {
+            // An API server that hangs must not hold up the agent's end.
+            let looked = tokio::select! {
+                () = stop.cancelled() => return,
+                looked = self.look() => looked,
+            };
+            let pause;
+            (pause, wait) = match looked {
                 Ok(()) => {
                     complaint.settled();
-                    if self.events.are_due() { PATIENCE } else { WINDOW }
+                    (APART, if self.events.are_due() { PATIENCE } else { WINDOW })
                 }
                 Err(error) => {
                     complaint.about("write this node's WeirNode", &error);
                     self.connection.forget();
                     self.stored = None;
-                    retry.next().unwrap_or(WINDOW)
+                    (retry.next().unwrap_or(WINDOW).max(APART), Duration::ZERO)
                 }
             };
-            let next = tokio::time::Instant::now() + APART.max(if self.stored.is_none() { wait } else { APART });
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep_until(next) => {}
+                () = sleep(pause) => {}
             }
         }
     }
