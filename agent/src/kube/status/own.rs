@@ -91,7 +91,7 @@ impl Own {
             (pause, wait) = match looked {
                 Ok(()) => {
                     complaint.settled();
-                    (APART, if self.events.are_due() { PATIENCE } else { WINDOW })
+                    (APART, if self.events.are_due() { PATIENCE.min(self.rates.left()) } else { self.rates.left() })
                 }
                 Err(error) => {
                     complaint.about("write this node's WeirNode", &error);

@@ -1,6 +1,9 @@
 //! What is sent, averaged between two looks at the counters.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use weir_core::{model::Rate, snapshot::Snapshot};
 
@@ -13,6 +16,8 @@ const SECOND_NS: u128 = 1_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     counted: Option<Counted>,
+    /// When this window began.
+    begun: Option<Instant>,
     pub(super) uplinks: BTreeMap<String, Rate>,
     pub(super) tiers: BTreeMap<String, Rate>,
 }
@@ -29,7 +34,7 @@ impl Rates {
     pub(super) fn see(&mut self, snapshot: &Snapshot) {
         let now = Counted::of(snapshot);
         let Some(before) = &self.counted else {
-            self.counted = Some(now);
+            (self.counted, self.begun) = (Some(now), Some(Instant::now()));
             return;
         };
         let elapsed = Duration::from_nanos(now.monotonic_ns.saturating_sub(before.monotonic_ns));
@@ -38,7 +43,12 @@ impl Rates {
         }
         self.uplinks = between(&before.uplinks, &now.uplinks, elapsed);
         self.tiers = between(&before.tiers, &now.tiers, elapsed);
-        self.counted = Some(now);
+        (self.counted, self.begun) = (Some(now), Some(Instant::now()));
+    }
+
+    /// How long this window is still open.
+    pub(super) fn left(&self) -> Duration {
+        self.begun.map_or(WINDOW, |begun| WINDOW.saturating_sub(begun.elapsed()))
     }
 }
 
