@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
-use super::table::markdown;
+use super::{Times, table::markdown};
 use crate::scene::Place;
 
 const TIMEOUT: Duration = Duration::from_mins(20);
@@ -29,24 +29,10 @@ struct Figures {
     enforce: Times,
 }
 
-#[derive(Deserialize)]
-struct Times {
-    count: u32,
-    p50_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-}
-
 pub(super) fn main(args: &Args) -> Result<()> {
     let arguments = ["enforce".to_owned(), "--count".to_owned(), args.count.to_string()];
     let figures = super::play(&args.place, &arguments, TIMEOUT)?;
-    if args.json {
-        println!("{figures:#}");
-    } else {
-        let figures = serde_json::from_value(figures).context("the benchmark's figures")?;
-        println!("{}", render(&figures));
-    }
-    Ok(())
+    super::tell(figures, args.json, render)
 }
 
 fn render(Figures { machine, enforce }: &Figures) -> String {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the measurements. Each prints one JSON object, or tables in Markdown.
 
 mod enforce;
+mod here;
 mod packet;
 mod shaping;
 mod sync;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::scene::{self, Place};
@@ -54,4 +56,23 @@ fn play(place: &Place, arguments: &[String], timeout: Duration) -> Result<Value>
         .with_context(|| format!("the benchmark printed no JSON object:\n{}", played.stdout))?;
     figures["machine"] = played.machine.into();
     Ok(figures)
+}
+
+/// How long something took, over all times that it was measured.
+#[derive(Deserialize)]
+struct Times {
+    count: u32,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+/// Prints figures as they are, or rendered for a person.
+fn tell<F: DeserializeOwned>(figures: Value, json: bool, render: impl FnOnce(&F) -> String) -> Result<()> {
+    if json {
+        println!("{figures:#}");
+    } else {
+        println!("{}", render(&serde_json::from_value(figures).context("the benchmark's figures")?));
+    }
+    Ok(())
 }

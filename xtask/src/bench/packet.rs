@@ -1,13 +1,12 @@
 //! `bench packet`: what each program costs per packet, beside what two-level HTB adds.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::table::markdown;
-use crate::{build, process};
+use super::{here, table::markdown};
+use crate::build;
 
 /// Arguments of `cargo xtask bench packet`.
 #[derive(clap::Args)]
@@ -38,26 +37,11 @@ struct Cost {
 pub(super) fn main(args: &Args) -> Result<()> {
     eprintln!("building the kernel programs and the benchmark");
     build::build_object()?;
-    let mut cargo = process::cargo("build");
-    cargo.args(["--release", "--package", "weir-load-tests", "--bin", "packet-bench"]);
-    let built = build::executables(&mut cargo)?;
-    let bench = built.iter().find(|built| built.name == "packet-bench").context("cargo built no packet-bench")?;
-    let mut command = Command::new(&bench.path);
+    let mut command = Command::new(here::program("weir-load-tests", "packet-bench")?);
     if let Some(rounds) = args.rounds {
         command.args(["--rounds", &rounds.to_string()]);
     }
-    command.stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().with_context(|| format!("cannot start `{}`", process::line(&command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", process::line(&command), output.status);
-    }
-    let figures: Value = serde_json::from_slice(&output.stdout).context("the benchmark printed no JSON object")?;
-    if args.json {
-        println!("{figures:#}");
-    } else {
-        println!("{}", render(&serde_json::from_value(figures).context("the benchmark's figures")?));
-    }
-    Ok(())
+    super::tell(here::run(&mut command)?, args.json, render)
 }
 
 fn render(figures: &Figures) -> String {

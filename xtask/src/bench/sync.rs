@@ -1,14 +1,12 @@
 //! `bench sync`: an agent beside the API server of a large cluster.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::table::markdown;
+use super::{Times, here, table::markdown};
 use crate::build::{self, Profile};
-use crate::process;
 use crate::tools::{etcd, kubernetes};
 
 /// Arguments of `cargo xtask bench sync`.
@@ -47,40 +45,16 @@ struct Figures {
     api_requests_per_second: f64,
 }
 
-#[derive(Deserialize)]
-struct Times {
-    count: u32,
-    p50_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-}
-
 pub(super) fn main(args: &Args) -> Result<()> {
     eprintln!("building Weir and the benchmark");
     build::build_object()?;
-    let weir = program(build::host_binaries(Profile::Release)?, "weir")?;
-    let mut cargo = process::cargo("build");
-    cargo.args(["--release", "--package", "weir-api-tests", "--bin", "sync-bench"]);
-    let bench = program(build::executables(&mut cargo)?, "sync-bench")?;
-    let mut command = Command::new(bench.path);
-    command.args(arguments(args)).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let weir = build::host_binaries(Profile::Release)?.into_iter().find(|built| built.name == "weir");
+    let weir = weir.context("cargo built no weir")?;
+    let mut command = Command::new(here::program("weir-api-tests", "sync-bench")?);
+    command.args(arguments(args));
     command.env("WEIR_BIN", weir.path).env("WEIR_ETCD", etcd::ensure()?);
     command.env("WEIR_KUBE_APISERVER", kubernetes::api_server()?).env("WEIR_KUBECTL", kubernetes::kubectl()?);
-    let output = command.output().with_context(|| format!("cannot start `{}`", process::line(&command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", process::line(&command), output.status);
-    }
-    let figures: Value = serde_json::from_slice(&output.stdout).context("the benchmark printed no JSON object")?;
-    if args.json {
-        println!("{figures:#}");
-    } else {
-        println!("{}", render(&serde_json::from_value(figures).context("the benchmark's figures")?));
-    }
-    Ok(())
-}
-
-fn program(built: Vec<build::Artifact>, name: &str) -> Result<build::Artifact> {
-    built.into_iter().find(|built| built.name == name).with_context(|| format!("cargo built no {name}"))
+    super::tell(here::run(&mut command)?, args.json, render)
 }
 
 fn arguments(args: &Args) -> Vec<String> {

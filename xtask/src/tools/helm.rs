@@ -5,18 +5,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::store;
+use super::{go, store};
 use crate::process;
 
 const VERSION: &str = "3.22.0";
 
 /// Gives the path of the `helm` program; builds it if it is missing.
 pub fn ensure() -> Result<PathBuf> {
-    let go = process::output(Command::new("go").args(["env", "GOVERSION"]))
-        .context("helm is built from its sources, which needs Go: install it (https://go.dev/dl)")?;
+    let go = go::version("helm is built from its", "")?;
     let folder = store::ensure(
         "helm",
-        &format!("{VERSION}-{}", go.trim()),
+        &format!("{VERSION}-{go}"),
         "helm (Go modules of some 40 MB, built in about two minutes)",
         |folder| {
             process::output(

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::go::version as go_version;
 use super::{assets, store};
 use crate::process;
 
@@ -63,14 +64,12 @@ pub fn cluster() -> Result<Vec<PathBuf>> {
 
 /// What tells one build of these programs from another.
 pub fn version() -> Result<String> {
-    let go = process::output(Command::new("go").args(["env", "GOVERSION"])).with_context(|| {
-        format!(
-            "Kubernetes' programs are built from their sources, which needs Go: install it (https://go.dev/dl); for \
-             tests of the API alone a folder that has kube-apiserver, kubectl and etcd may be named in {}",
-            assets::VARIABLE
-        )
-    })?;
-    Ok(format!("1.{MINOR_AND_PATCH}-{}", go.trim()))
+    let otherwise = format!(
+        "; for tests of the API alone a folder that has kube-apiserver, kubectl and etcd may be named in {}",
+        assets::VARIABLE
+    );
+    let go = go_version("Kubernetes' programs are built from their", &otherwise)?;
+    Ok(format!("1.{MINOR_AND_PATCH}-{go}"))
 }
 
 fn program(name: &str) -> Result<PathBuf> {

@@ -9,6 +9,7 @@ pub mod assets;
 pub mod bpf_linker;
 pub mod cargo_deny;
 pub mod etcd;
+mod go;
 pub mod guest;
 pub mod helm;
 pub mod kernel;

@@ -53,12 +53,14 @@ where
     let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
     let patch = Patch::Apply(&body);
     let params = PatchParams::apply(manager).force();
-    let written = timeout(ANSWER, api.patch_status(name, &params, &patch)).await;
-    match written.with_context(|| format!("the API server has not answered for {ANSWER:?}"))? {
-        Ok(_) => Ok(true),
-        Err(Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    let writing = async {
+        match api.patch_status(name, &params, &patch).await {
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    answer(writing).await
 }
 
 /// Whether two statuses say the same. The time of a condition is part of what it says only as long as it stays.
