@@ -79,6 +79,10 @@ impl Attacher {
         }
     }
 
+    pub(super) fn is_attached(&self, ifindex: u32, program: Program) -> bool {
+        self.made.contains(&(ifindex, program))
+    }
+
     /// Where our programs are attached now.
     pub(super) fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
         if self.tcx {

@@ -1,5 +1,7 @@
 //! Reads counters and clocks into a snapshot.
 
+use std::collections::BTreeSet;
+
 use weir_common::{
     counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, PodTraffic, Sum, TierTraffic},
     limits::{MAX_CGROUPS, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
@@ -17,6 +19,7 @@ use super::{Datapath, DatapathError};
 
 impl Datapath {
     /// Fills in what the kernel knows: uplinks, tiers, pods, ways out and map fill. `now_ns` is `CLOCK_MONOTONIC`.
+    /// A pod is left out until it is counted from its beginning: that its counters jump then is nobody's traffic.
     pub fn read_into(
         &self,
         snapshot: &mut Snapshot,
@@ -31,8 +34,11 @@ impl Datapath {
         for (name, &id) in &ids.tiers {
             snapshot.tiers.insert(name.clone(), self.tier(id, now_ns)?);
         }
+        let counted_by_interface: BTreeSet<u16> = state.interfaces.values().map(|interface| interface.slot).collect();
         for (key, &slot) in &ids.pods {
-            snapshot.pods.insert(key.clone(), self.pod(slot, now_ns)?);
+            if self.has_begun(slot)? || !counted_by_interface.contains(&slot) {
+                snapshot.pods.insert(key.clone(), self.pod(slot, now_ns)?);
+            }
         }
         snapshot.exits = self.exits()?;
         snapshot.maps = fills(state);
@@ -111,7 +117,12 @@ impl Datapath {
     /// very moment: at most one packet's time, at the pod's beginning.
     pub fn set_before(&mut self, slot: u16, before: PodTraffic) -> Result<(), DatapathError> {
         let state = self.tables.pod_state.get(slot)?;
-        self.tables.pod_state.set(slot, PodState { before, ..state })
+        self.tables.pod_state.set(slot, PodState { before, begun: 1, ..state })
+    }
+
+    /// Whether a slot's counters say all that has passed since its pod's beginning.
+    pub fn has_begun(&self, slot: u16) -> Result<bool, DatapathError> {
+        Ok(self.tables.pod_state.get(slot)?.begun != 0)
     }
 
     fn exits(&self) -> Result<Vec<ExitCount>, DatapathError> {

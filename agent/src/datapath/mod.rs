@@ -76,6 +76,12 @@ impl Datapath {
         self.attacher.test_program(name)
     }
 
+    /// Whether a program is attached, as far as is known without asking the kernel.
+    #[must_use]
+    pub fn is_attached(&self, ifindex: u32, program: Program) -> bool {
+        self.attacher.is_attached(ifindex, program)
+    }
+
     /// Where our programs are attached now, among the interfaces that still exist.
     fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
         self.attacher.attached(names)

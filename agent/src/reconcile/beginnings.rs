@@ -6,10 +6,6 @@
 use std::collections::BTreeMap;
 
 use weir_common::{counters::PodTraffic, reason::Program};
-use weir_core::{
-    kernel::{KernelState, Kind},
-    plan::Change,
-};
 
 use super::Reconciler;
 use crate::net::observe::LinkCounters;
@@ -17,27 +13,10 @@ use crate::net::observe::LinkCounters;
 /// How often to look for a moment without a packet; after that the last reading counts, off by what passed within it.
 const TRIES: usize = 20;
 
-/// Slots whose pods are to be counted from their beginning, with the ifindex of their veths.
-pub(super) type Beginners = BTreeMap<u16, u32>;
-
 impl Reconciler {
-    /// Pods that get a slot, or are seen on their veth for the first time, by these changes. To be asked before they
-    /// are applied.
-    pub(super) fn beginners(&self, changes: &[Change], wanted: &KernelState) -> anyhow::Result<Beginners> {
-        let mut beginners = Beginners::new();
-        for change in changes {
-            let &Change::Attach(ifindex, Program::PodTx) = change else { continue };
-            let Some(slot) = wanted.interfaces.get(&ifindex).map(|interface| interface.slot) else { continue };
-            let is_new = changes.contains(&Change::Reset(Kind::Pod, slot));
-            if is_new || self.datapath.traffic(slot)? == PodTraffic::default() {
-                beginners.insert(slot, ifindex);
-            }
-        }
-        Ok(beginners)
-    }
-
-    /// Adds what the interfaces had counted before.
-    pub(super) async fn count_beginnings(&mut self, mut beginners: Beginners) -> anyhow::Result<()> {
+    /// Adds what the interfaces of pods had counted before, once for each pod, as soon as both directions are counted.
+    pub(super) async fn count_beginnings(&mut self) -> anyhow::Result<()> {
+        let mut beginners = self.beginners()?;
         for tries_left in (0..TRIES).rev() {
             if beginners.is_empty() {
                 break;
@@ -60,6 +39,20 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// Slots whose pods have not been counted from their beginning, with the ifindex of their veths.
+    fn beginners(&self) -> anyhow::Result<BTreeMap<u16, u32>> {
+        let counts = |ifindex| {
+            [Program::PodTx, Program::PodRx].into_iter().all(|program| self.datapath.is_attached(ifindex, program))
+        };
+        let mut beginners = BTreeMap::new();
+        for (&ifindex, interface) in &self.last.rendered.state.interfaces {
+            if counts(ifindex) && !self.datapath.has_begun(interface.slot)? {
+                beginners.insert(interface.slot, ifindex);
+            }
+        }
+        Ok(beginners)
     }
 }
 

@@ -12,6 +12,7 @@ mod view;
 
 use std::{
     collections::BTreeMap,
+    future::ready,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -101,6 +102,8 @@ enum Cause {
     Network,
     /// Time to look whether all is as it should be.
     Tick,
+    /// The last round left something to do.
+    Rest,
 }
 
 impl Reconciler {
@@ -144,7 +147,7 @@ impl Reconciler {
         let mut tick = interval(self.settings.resync);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pulse = interval(PULSE);
-        let mut look_again = None;
+        let (mut look_again, mut is_unfinished) = (None, false);
         loop {
             let cause = tokio::select! {
                 () = stop.cancelled() => break,
@@ -169,11 +172,15 @@ impl Reconciler {
                     self.health.beat();
                     continue;
                 }
+                () = ready(()), if is_unfinished => Cause::Rest,
             };
             if !self.knows_world {
                 continue;
             }
-            self.timed_round(cause).await;
+            if updates.has_changed().context("the source of objects has ended")? {
+                self.take_update(updates.borrow_and_update().as_ref());
+            }
+            is_unfinished = self.timed_round(cause).await;
             look_again = self.awaited.observed(&self.host, Instant::now()).map(Into::into);
             self.health.beat();
         }
@@ -196,15 +203,16 @@ impl Reconciler {
         self.source_findings.rejections.clone_from(&update.rejections);
     }
 
-    async fn timed_round(&mut self, cause: Cause) {
+    /// Runs a round; says whether it left something for another.
+    async fn timed_round(&mut self, cause: Cause) -> bool {
         let start = Instant::now();
         let result = self.round(cause).await;
         let seconds = start.elapsed().as_secs_f64();
         self.stats.rounds += 1;
         self.stats.last_seconds = seconds;
         self.stats.sum_seconds += seconds;
-        match result {
-            Ok(()) => {
+        match &result {
+            Ok(_) => {
                 self.stats.last_error = None;
                 self.health.policy_enforced();
             }
@@ -218,6 +226,7 @@ impl Reconciler {
             }
         }
         self.rounds.send_replace(self.stats.rounds);
+        result.unwrap_or(false)
     }
 }
 

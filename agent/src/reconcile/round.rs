@@ -1,6 +1,9 @@
 //! One round of the loop.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use tracing::{debug, info, warn};
@@ -20,9 +23,9 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks, computes, and applies what differs.
-    pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<()> {
-        let look = cause != Cause::Objects || self.stats.rounds == 0 || self.lacks_cgroups();
+    /// Looks, computes, and applies what differs; says whether something is left for another round.
+    pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<bool> {
+        let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0 || self.lacks_cgroups();
         if look {
             self.host = self.look().await?;
         }
@@ -45,38 +48,44 @@ impl Reconciler {
             }
         }
         self.note_departures(&changes);
-        let beginners = self.beginners(&changes, &rendered.state)?;
         let (shaping, counting) =
             changes.split_at(changes.partition_point(|change| !only_counts(change, &rendered.state)));
         let versions = Versions::of(&self.world);
         self.last =
             Round { desired: wanted, versions, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
-        let shaped = self.apply(shaping, &names);
+        let shaped = self.apply(shaping, &names, Duration::MAX);
         if shaped.is_ok() {
             self.health.policy_enforced();
         }
-        let counted = self.apply(counting, &names);
-        shaped.and(counted)?;
-        self.count_beginnings(beginners).await?;
-        self.qdiscs.forget_unwanted(&self.netlink, &self.host).await
+        let counted = self.apply(counting, &names, SLICE);
+        let applied = shaped.and(counted)?;
+        self.count_beginnings().await?;
+        self.qdiscs.forget_unwanted(&self.netlink, &self.host).await?;
+        Ok(applied < counting.len())
     }
 
-    fn apply(&mut self, changes: &[Change], names: &InterfaceNames) -> anyhow::Result<()> {
-        let mut failures = Vec::new();
+    /// Applies changes in their order, and says how many. Once `time` has passed the rest is left, unless one has
+    /// failed: those behind it would never get their turn.
+    fn apply(&mut self, changes: &[Change], names: &InterfaceNames, time: Duration) -> anyhow::Result<usize> {
+        let (start, mut applied, mut failures) = (Instant::now(), 0, Vec::new());
         for change in changes {
+            if failures.is_empty() && start.elapsed() >= time {
+                break;
+            }
             debug!(?change, "apply");
+            applied += 1;
             match self.datapath.apply(change, names) {
                 // The link went while we looked; its event is on the way.
                 Ok(()) | Err(DatapathError::NoInterface { .. }) => {}
                 Err(error) => failures.push(anyhow::Error::from(error)),
             }
         }
-        if !changes.is_empty() {
-            info!(changes = changes.len(), failed = failures.len(), "applied");
+        if applied > 0 {
+            info!(changes = applied, left = changes.len() - applied, failed = failures.len(), "applied");
         }
         let failed = failures.len();
         match failures.into_iter().next() {
-            None => Ok(()),
+            None => Ok(applied),
             Some(first) if failed == 1 => Err(first),
             Some(first) => Err(first.context(format!("{failed} changes failed, the first of them"))),
         }
@@ -123,3 +132,6 @@ impl Reconciler {
         self.host_network_uids().iter().any(|uid| !self.host.cgroups.contains_key(uid))
     }
 }
+
+/// How long one round attaches programs that only count, ten milliseconds or so each: what comes meanwhile waits.
+const SLICE: Duration = Duration::from_millis(20);

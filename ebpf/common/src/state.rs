@@ -43,6 +43,8 @@ pub struct PodState {
     pub ceiling: u64,
     /// What the pod's interface had counted before our programs did: the agent's, written once for each owner.
     pub before: PodTraffic,
+    /// 1 once `before` is written; until then the pod's counters do not say all that has passed.
+    pub begun: u64,
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! `bench sync`: an agent beside the API server of a large cluster.
+//! `bench sync`: an agent, as it is in the image, beside the API server of a large cluster.
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
 use super::{Times, here, table::markdown};
-use crate::build::{self, Profile};
+use crate::image::{Architecture, Programs};
 use crate::tools::{etcd, kubernetes};
 
 /// Arguments of `cargo xtask bench sync`.
@@ -46,13 +46,11 @@ struct Figures {
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
-    eprintln!("building Weir and the benchmark");
-    build::build_object()?;
-    let weir = build::host_binaries(Profile::Release)?.into_iter().find(|built| built.name == "weir");
-    let weir = weir.context("cargo built no weir")?;
+    eprintln!("building the image's program and the benchmark");
+    let weir = Programs::build(Architecture::here()?)?.weir;
     let mut command = Command::new(here::program("weir-api-tests", "sync-bench")?);
     command.args(arguments(args));
-    command.env("WEIR_BIN", weir.path).env("WEIR_ETCD", etcd::ensure()?);
+    command.env("WEIR_BIN", weir).env("WEIR_ETCD", etcd::ensure()?);
     command.env("WEIR_KUBE_APISERVER", kubernetes::api_server()?).env("WEIR_KUBECTL", kubernetes::kubectl()?);
     super::tell(here::run(&mut command)?, args.json, render)
 }

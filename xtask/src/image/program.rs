@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::build::{self, Artifact};
 use crate::tools::rust_std;
@@ -19,6 +19,15 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// The processors of this machine.
+    pub fn here() -> Result<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Ok(Self::Amd64),
+            "aarch64" => Ok(Self::Arm64),
+            other => bail!("images are for x86_64 and aarch64, and this machine is {other}"),
+        }
+    }
+
     /// The name that images carry.
     pub fn name(self) -> &'static str {
         match self {

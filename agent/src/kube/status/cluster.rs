@@ -37,6 +37,7 @@ use super::{
     fold::{self, Kind, PENDING, Report, Stored},
     lease::{Election, LOOK, RENEW},
     listing::Listing,
+    turn::{Due, Turn},
     write,
 };
 use crate::{
@@ -146,6 +147,7 @@ struct Fold {
     nodes: Listing<Report>,
     /// What was written and has not been heard of yet.
     written: BTreeMap<(Kind, String), Status>,
+    turn: Turn,
 }
 
 impl Fold {
@@ -161,7 +163,15 @@ impl Fold {
         ]);
         let objects = BTreeMap::from([(Kind::Uplink, Listing::default()), (Kind::Tier, Listing::default())]);
         let recorder = events::recorder(client.clone(), node);
-        Self { client, recorder, heard, objects, nodes: Listing::default(), written: BTreeMap::new() }
+        Self {
+            client,
+            recorder,
+            heard,
+            objects,
+            nodes: Listing::default(),
+            written: BTreeMap::new(),
+            turn: Turn::default(),
+        }
     }
 
     fn hear(&mut self, heard: Result<Heard, watcher::Error>) -> anyhow::Result<()> {
@@ -177,12 +187,12 @@ impl Fold {
         Ok(())
     }
 
-    /// Writes each status that is not as it should be. False where it is too early to say for some.
+    /// Writes statuses that are not as they should be. False where some are left, or it is too early to say for some.
     async fn write(&mut self, update: Option<&Update>) -> anyhow::Result<bool> {
         let (Some(update), Some(nodes)) = (update, self.nodes.objects()) else { return Ok(false) };
         let now = Time(Timestamp::now());
         let mut is_complete = true;
-        let mut writes = Vec::new();
+        let mut due = Vec::new();
         for (kind, listing) in &self.objects {
             let Some(objects) = listing.objects() else {
                 is_complete = false;
@@ -203,13 +213,16 @@ impl Fold {
                 let status = fold::status((*kind, name), stored, rejection, nodes, &now);
                 let standing = self.written.get(&(*kind, name.clone())).unwrap_or(&stored.status);
                 if !write::says_the_same(&status, standing) {
-                    writes.push((*kind, name.clone(), stored.clone(), status));
+                    due.push(Due { object: (*kind, name.clone()), stored: stored.clone(), status });
                 }
             }
         }
-        for (kind, name, stored, status) in writes {
-            self.write_one(kind, &name, &stored, &status).await?;
-            self.written.insert((kind, name), status);
+        let all = due.len();
+        let due = self.turn.take(due);
+        is_complete &= due.len() == all;
+        for Due { object, stored, status } in due {
+            self.write_one(object.0, &object.1, &stored, &status).await?;
+            self.written.insert(object, status);
         }
         Ok(is_complete)
     }

@@ -13,6 +13,7 @@ mod listing;
 mod node;
 mod own;
 mod rates;
+mod turn;
 mod write;
 
 use std::{future::Future, time::Duration};

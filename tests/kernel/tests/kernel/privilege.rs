@@ -24,7 +24,7 @@ fn few_capabilities_are_enough() -> Result<()> {
     // One pod has changed, and nothing else: what is attached was found to be in order.
     eventually(|| {
         let log = agent.log();
-        ensure!(log.contains("changes=1 failed=0"), "no round changed the pod alone");
+        ensure!(log.contains("changes=1 left=0 failed=0"), "no round changed the pod alone");
         Ok(())
     })?;
     ensure!(
