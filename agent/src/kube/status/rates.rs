@@ -9,6 +9,8 @@ use weir_core::{model::Rate, snapshot::Snapshot};
 
 /// How often a rate is taken anew.
 pub(super) const WINDOW: Duration = Duration::from_secs(30);
+/// The agent's first window: who has just installed it looks.
+const FIRST: Duration = Duration::from_secs(5);
 const BITS: u128 = 8;
 const SECOND_NS: u128 = 1_000_000_000;
 
@@ -18,6 +20,7 @@ pub(super) struct Rates {
     counted: Option<Counted>,
     /// When this window began.
     begun: Option<Instant>,
+    is_taken: bool,
     pub(super) uplinks: BTreeMap<String, Rate>,
     pub(super) tiers: BTreeMap<String, Rate>,
 }
@@ -38,9 +41,10 @@ impl Rates {
             return;
         };
         let elapsed = Duration::from_nanos(now.monotonic_ns.saturating_sub(before.monotonic_ns));
-        if elapsed < WINDOW {
+        if elapsed < self.window() {
             return;
         }
+        self.is_taken = true;
         self.uplinks = between(&before.uplinks, &now.uplinks, elapsed);
         self.tiers = between(&before.tiers, &now.tiers, elapsed);
         (self.counted, self.begun) = (Some(now), Some(Instant::now()));
@@ -48,7 +52,11 @@ impl Rates {
 
     /// How long this window is still open.
     pub(super) fn left(&self) -> Duration {
-        self.begun.map_or(WINDOW, |begun| WINDOW.saturating_sub(begun.elapsed()))
+        self.window().saturating_sub(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()))
+    }
+
+    fn window(&self) -> Duration {
+        if self.is_taken { WINDOW } else { FIRST }
     }
 }
 
@@ -106,9 +114,11 @@ mod tests {
         rates.see(&at(0, 0));
         rates.see(&at(1, 1_000_000));
         assert!(rates.tiers.is_empty(), "a second is no window");
-        rates.see(&at(40, 50_000_000));
-        assert_eq!((rates.tiers["bulk"], rates.uplinks["wan"]), (10_000_000, 10_000_000));
-        rates.see(&at(41, 90_000_000));
+        rates.see(&at(8, 20_000_000));
+        assert_eq!((rates.tiers["bulk"], rates.uplinks["wan"]), (20_000_000, 20_000_000));
+        rates.see(&at(20, 90_000_000));
+        assert_eq!(rates.tiers["bulk"], 20_000_000, "only the first window is short");
+        rates.see(&at(48, 70_000_000));
         assert_eq!(rates.tiers["bulk"], 10_000_000);
         rates.see(&at(80, 1));
         assert!(rates.tiers.is_empty(), "a counter that went back gives no rate");
