@@ -74,6 +74,8 @@ impl Access {
                 .map_err(|source| AccessError::Kubeconfig { path: path.clone(), source: Box::new(source) })?,
         };
         config.read_timeout = Some(SILENCE);
+        // An error answer is told at once and tried again by `Retry`; kube's own tries say nothing for minutes.
+        config.default_retry = false;
         // A question on a connection that nobody used for a while must not find its time run out.
         config.reset_reader_on_write = true;
         let url = config.cluster_url.to_string();

@@ -222,10 +222,15 @@ impl ControlPlane {
         self.audited.then(|| self.folder().join("audit.log"))
     }
 
-    /// etcd, for what would confuse an API server that runs.
+    /// etcd and where it runs.
+    pub(crate) fn etcd_and_place(&mut self) -> (&mut Etcd, &Place) {
+        (&mut self.etcd, &self.place)
+    }
+
+    /// Likewise, for what would confuse an API server that runs.
     pub(crate) fn stopped(&mut self) -> Result<(&mut Etcd, &Place)> {
         ensure!(self.api_server.is_none(), "the API server runs: stop it before");
-        Ok((&mut self.etcd, &self.place))
+        Ok(self.etcd_and_place())
     }
 
     fn certificates(&self) -> PathBuf {

@@ -124,6 +124,18 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Ends etcd under an API server that goes on, and answers with errors. What it stores stays.
+    pub fn stop_etcd(&mut self) {
+        self.etcd_and_place().0.process.end();
+    }
+
+    /// Starts etcd again.
+    pub fn start_etcd(&mut self) -> Result<()> {
+        let (etcd, place) = self.etcd_and_place();
+        etcd.process = run(&etcd.program, place, &etcd.folder, etcd.port, etcd.peers)?;
+        Ok(())
+    }
+
     /// Replaces etcd's store by an empty one. The API server must be stopped, and knows nothing when it starts.
     pub fn empty_etcd(&mut self) -> Result<()> {
         let (etcd, place) = self.stopped()?;

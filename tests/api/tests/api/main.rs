@@ -3,6 +3,7 @@
 
 mod access;
 mod agent;
+mod answers;
 mod chart;
 mod deploy;
 mod faults;
