@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use weir_api_tests::{ControlPlane, helm};
 
 use crate::deploy::{define_pod_monitors, deploy_folder};
+use crate::world::{TIER, UPLINK, established};
 
 /// `helm template` of the chart.
 fn render(folder: &TempDir, options: &[&str]) -> Result<String> {
@@ -39,6 +40,41 @@ fn the_chart_installs_what_the_manifests_install() -> Result<()> {
         ensure!(same["rules"].is_array() && same["rules"] == role["rules"], "{same:#}\n{role:#}");
     }
     ensure!(of_the_chart("crd", "traffictiers.weir.dev")?["spec"] == definition["spec"], "another definition");
+    Ok(())
+}
+
+#[test]
+fn a_release_is_installed_upgraded_and_uninstalled_without_a_tier_lost() -> Result<()> {
+    let (cluster, folder) = (ControlPlane::start()?, deploy_folder(&[])?);
+    let kubeconfig = cluster.kubeconfig("admin")?;
+    let release = |arguments: &[&str]| {
+        let whose = ["--namespace", "weir-system", "--kubeconfig", &kubeconfig.to_string_lossy()].map(str::to_owned);
+        let arguments: Vec<&str> = arguments.iter().copied().chain(whose.iter().map(String::as_str)).collect();
+        helm(folder.path(), &arguments)
+    };
+    let image = || -> Result<Value> {
+        let daemonset = get(&cluster, &["daemonset", "weir", "-n", "weir-system"])?;
+        Ok(daemonset["spec"]["template"]["spec"]["containers"][0]["image"].clone())
+    };
+    let said = release(&["install", "weir", "chart", "--create-namespace"])?;
+    ensure!(said.contains("kubectl"), "it says nothing of what to do next: {said}");
+    ensure!(image()? == concat!("weir:", env!("CARGO_PKG_VERSION")), "{}", image()?);
+    established(&cluster)?;
+    cluster.apply(UPLINK)?;
+    cluster.apply(TIER)?;
+
+    release(&["upgrade", "weir", "chart", "--set-string", "image.tag=7"])?;
+    ensure!(image()? == "weir:7", "{}", image()?);
+    release(&["rollback", "weir", "1"])?;
+    ensure!(image()? != "weir:7", "{}", image()?);
+    release(&["uninstall", "weir"])?;
+    ensure!(image().is_err(), "the DaemonSet is left");
+    cluster.kubectl(&["get", "traffictier", "bulk"])?;
+
+    release(&["install", "weir", "chart", "--set", "crds.keep=false"])?;
+    cluster.kubectl(&["get", "traffictier", "bulk"])?;
+    release(&["uninstall", "weir"])?;
+    cluster.kubectl(&["wait", "--for=delete", "--timeout=30s", "crd/traffictiers.weir.dev"])?;
     Ok(())
 }
 

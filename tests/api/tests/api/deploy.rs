@@ -19,6 +19,9 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "base/rbac.yaml",
     "base/config.yaml",
     "base/daemonset.yaml",
+    "cleanup/kustomization.yaml",
+    "cleanup/namespace.yaml",
+    "cleanup/daemonset.yaml",
     "components/pod-monitor/kustomization.yaml",
     "components/pod-monitor/pod-monitor.yaml",
     "overlays/k3s/kustomization.yaml",
@@ -168,6 +171,8 @@ fn overlays_and_components_are_applied_too() -> Result<()> {
         install_part(&cluster, overlay, &["--validate=strict", "--warnings-as-errors"])?;
         ensure!(read("daemonset", pulls)? == policy, "{overlay}: {}", read("daemonset", pulls)?);
     }
+    install_part(&cluster, "cleanup", &["--validate=strict", "--warnings-as-errors"])?;
+    cluster.kubectl(&["get", "daemonset", "-n", "weir-cleanup", "weir-cleanup"])?;
     install_part(&cluster, "monitored", &["--validate=strict", "--warnings-as-errors"])?;
     let config = read("configmap", "{.data}")?;
     ensure!(config.contains("0.0.0.0:9479") && config.contains("in-cluster"), "{config}");
