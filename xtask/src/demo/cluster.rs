@@ -12,7 +12,7 @@ use comfy_table::{CellAlignment, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::tools::kubernetes;
-use crate::vm::{self, Output, VmSpec};
+use crate::vm::{self, Interrupted, Output, VmSpec};
 use crate::{cluster, paths};
 
 /// The scene takes four minutes; an emulated machine beside other work may be slower.
@@ -82,7 +82,13 @@ pub(super) fn play(keep: bool, json: bool) -> Result<ExitCode> {
         Ok(told) => told?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let result = result?;
+    let result = match result {
+        Err(error) if keep && figures && error.is::<Interrupted>() => {
+            eprintln!("the cluster is gone");
+            return Ok(ExitCode::SUCCESS);
+        }
+        result => result?,
+    };
     if result.exit_code != 0 {
         bail!("the scene failed with code {}; what it said is above", result.exit_code);
     }

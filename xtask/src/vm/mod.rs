@@ -11,6 +11,8 @@ mod root;
 mod run;
 mod tree;
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::Sender;
@@ -118,6 +120,18 @@ pub struct VmResult {
 pub fn run(spec: &VmSpec) -> Result<VmResult> {
     run_with(spec, Accelerator::of_this_machine()?)
 }
+
+/// Somebody pressed Ctrl-C while the VM ran.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("interrupted")
+    }
+}
+
+impl Error for Interrupted {}
 
 /// `weir` and `weir-lab`, built from this tree, as files for a [`VmSpec`].
 pub fn weir_programs(profile: Profile) -> Result<Vec<(PathBuf, String)>> {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::ports::{self, Event};
-use super::{Accelerator, VmResult, VmSpec, root};
+use super::{Accelerator, Interrupted, VmResult, VmSpec, root};
 use crate::tools::{kernel, qemu};
 use crate::{paths, process};
 
@@ -71,7 +71,7 @@ pub(super) fn run_with(spec: &VmSpec, accelerator: Accelerator) -> Result<VmResu
 
     let (exit_code, boot) = match outcome {
         Ok(done) => done,
-        Err(Ending::Interrupted) => bail!("interrupted"),
+        Err(Ending::Interrupted) => return Err(Interrupted.into()),
         Err(ending) => return Err(explain(ending, &mut qemu.0, &console, spec)),
     };
     if let Some(out) = &spec.out {
