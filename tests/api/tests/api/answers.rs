@@ -15,7 +15,7 @@ use crate::world::{TIER, UPLINK, define};
 /// Who watches.
 const USER: &str = "agent";
 /// What a source watches.
-const WATCHES: [Rule; 2] = [
+pub(crate) const WATCHES: [Rule; 2] = [
     Rule { api_groups: &[""], resources: &["pods", "nodes", "namespaces"], verbs: &["get", "list", "watch"] },
     Rule { api_groups: &["weir.dev"], resources: &["uplinks", "traffictiers"], verbs: &["list", "watch"] },
 ];

@@ -5,6 +5,7 @@ mod access;
 mod agent;
 mod answers;
 mod chart;
+mod credentials;
 mod deploy;
 mod faults;
 mod lab;
