@@ -8,7 +8,7 @@ use anyhow::Result;
 use weir::datapath::{Datapath, InterfaceNames, test_run};
 use weir_common::{
     config::{DSCP_KEEP, InterfaceConfig, PodConfig, TierConfig, UPLINK_POLICE, UplinkConfig},
-    counters::DELAY_BUCKETS,
+    counters::{DELAY_BUCKETS, PodTraffic},
     reason::{Exit, Program},
     tag::tag_of_slot,
     units::cost_of_rate,
@@ -57,7 +57,16 @@ struct Fixture {
 }
 
 impl Fixture {
+    /// With pods that are counted from their beginning.
     fn new(state: &KernelState) -> Result<Self> {
+        let mut fixture = Self::before_the_beginning(state)?;
+        for &slot in state.pods.keys() {
+            fixture.datapath.set_before(slot, PodTraffic::default())?;
+        }
+        Ok(fixture)
+    }
+
+    fn before_the_beginning(state: &KernelState) -> Result<Self> {
         let bpffs = BpfFs::mount()?;
         let mut datapath = Datapath::open(bpffs.path())?;
         configure(&mut datapath, state)?;
@@ -110,6 +119,19 @@ fn pod_programs_count_bytes_and_packets() -> Result<()> {
     let pod = snapshot.pods.values().next().expect("the pod is there");
     assert_eq!((pod.tx_bytes, pod.tx_packets, pod.rx_bytes, pod.rx_packets), (3 * 1514, 3, 120, 2));
     assert_eq!(fixture.exits(Program::PodTx, Exit::Counted)?, 3);
+    Ok(())
+}
+
+#[test]
+fn a_pod_is_told_of_once_it_is_counted_from_its_beginning() -> Result<()> {
+    let mut fixture = Fixture::before_the_beginning(&state())?;
+    let input = test_run::Input { frame: frame::ipv4(INTERNET, 0, 100), ..Default::default() };
+    test_run::run(fixture.datapath.program(Program::PodTx)?, &input)?;
+    assert!(fixture.snapshot()?.pods.is_empty(), "its counter would jump");
+    fixture.datapath.set_before(5, PodTraffic { tx_bytes: 1_000, tx_packets: 10, ..PodTraffic::default() })?;
+    let snapshot = fixture.snapshot()?;
+    let told = snapshot.pods.values().next().map(|pod| (pod.tx_bytes, pod.tx_packets));
+    assert_eq!(told, Some((1_100, 11)));
     Ok(())
 }
 
