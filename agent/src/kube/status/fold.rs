@@ -1,7 +1,8 @@
 //! What all nodes say of an object, as the object's own status. Pure.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
+use internment::ArcIntern;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use weir_api::objects::{ACCEPTED, ENFORCED, OnNode, State, Status, WeirNode};
 use weir_core::model::{Rate, Rejection, rate};
@@ -19,38 +20,54 @@ pub(super) const PENDING: &str = "Pending";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Report {
     reported_at: Option<Timestamp>,
-    uplinks: BTreeMap<Arc<str>, Row>,
-    tiers: BTreeMap<Arc<str>, Row>,
+    uplinks: Rows,
+    tiers: Rows,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+/// By name. Most nodes say the same of most objects, and it is held once.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rows(Box<[ArcIntern<Row>]>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Row {
+    name: String,
     generation: i64,
     rate: Rate,
     pods: u32,
     pods_enforced: u32,
     state: State,
-    why: Option<Box<(String, String)>>,
+    why: Option<(String, String)>,
 }
 
 impl Report {
     pub(super) fn of(node: WeirNode) -> Self {
         let status = node.status.unwrap_or_default();
-        let rows =
-            |objects: Vec<OnNode>| objects.into_iter().map(|row| (Arc::from(&*row.name), Row::of(row))).collect();
         Self {
             reported_at: status.reported_at.map(|time| time.0),
-            uplinks: rows(status.uplinks),
-            tiers: rows(status.tiers),
+            uplinks: Rows::of(status.uplinks),
+            tiers: Rows::of(status.tiers),
         }
+    }
+}
+
+impl Rows {
+    fn of(objects: Vec<OnNode>) -> Self {
+        let mut rows: Box<[_]> = objects.into_iter().map(|row| ArcIntern::new(Row::of(row))).collect();
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        Self(rows)
+    }
+
+    fn get(&self, name: &str) -> Option<&Row> {
+        let found = self.0.binary_search_by(|row| row.name.as_str().cmp(name)).ok()?;
+        Some(&self.0[found])
     }
 }
 
 impl Row {
     fn of(row: OnNode) -> Self {
-        let why = row.message.map(|message| Box::new((row.reason.unwrap_or_default(), message)));
-        let OnNode { generation, rate, pods, pods_enforced, state, .. } = row;
-        Self { generation, rate, pods, pods_enforced, state, why }
+        let why = row.message.map(|message| (row.reason.unwrap_or_default(), message));
+        let OnNode { name, generation, rate, pods, pods_enforced, state, .. } = row;
+        Self { name, generation, rate, pods, pods_enforced, state, why }
     }
 }
 
@@ -146,7 +163,7 @@ impl<'a> Standing<'a> {
             return;
         };
         let (reason, message) =
-            row.why.as_deref().map_or(("NotEnforced", "it is not in force"), |(reason, message)| (reason, message));
+            row.why.as_ref().map_or(("NotEnforced", "it is not in force"), |(reason, message)| (reason, message));
         match row.state {
             State::Enforced => self.enforced += 1,
             State::Degraded => {

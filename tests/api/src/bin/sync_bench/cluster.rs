@@ -21,6 +21,8 @@ use weir_core::{
 };
 use weir_lab::{Node, Pod, PodOptions};
 
+use crate::reports;
+
 /// The label that puts a pod into a tier.
 pub(crate) const LABEL: &str = "traffic-tier";
 /// Where the node's own pods are.
@@ -156,6 +158,7 @@ async fn write_all(client: &Client, node: &Node, size: &Size) -> Result<Vec<Tier
         });
         create(&Api::<PodObject>::namespaced(client.clone(), &format!("ns{namespace}")), others).await?;
     }
+    reports::write(client, &node_names[1..], &tiers).await?;
     Ok(tiers)
 }
 

@@ -7,6 +7,7 @@
 mod churn;
 mod cluster;
 mod memory;
+mod reports;
 mod start;
 
 use std::time::Duration;
