@@ -23,10 +23,14 @@ fn node() -> Result<Namespace> {
     Ok(node)
 }
 
-/// Everything that `tc` shows about an interface's qdiscs and classes, without counters that move.
-fn shown(node: &Namespace, interface: &str) -> Result<String> {
+/// Everything that `tc` shows about an interface's qdiscs and classes, without counters that move. Sorted: the kernel
+/// lists those whose handles share a bucket of its hash table in the order in which they came.
+fn shown(node: &Namespace, interface: &str) -> Result<Vec<String>> {
     let qdiscs = node.ask(&["tc", "qdisc", "show", "dev", interface])?;
-    Ok(qdiscs + &node.ask(&["tc", "class", "show", "dev", interface])?)
+    let classes = node.ask(&["tc", "class", "show", "dev", interface])?;
+    let mut lines: Vec<String> = qdiscs.lines().chain(classes.lines()).map(str::to_owned).collect();
+    lines.sort();
+    Ok(lines)
 }
 
 fn read(node: &Namespace, ifindex: u32) -> Result<Option<RootQdisc>> {
