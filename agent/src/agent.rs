@@ -113,13 +113,19 @@ impl Objects {
 
 /// Logs to standard error, where both a terminal and a container's runtime read.
 fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log.filter.as_str());
+    // kube's client says each failed request again, every second or so while the API server is away.
+    let filter =
+        if log.filter.contains("kube_client") { log.filter.clone() } else { format!("{},{QUIET}", log.filter) };
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     match log.format {
         LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => subscriber.json().try_init(),
     }
     .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }
+
+/// What only repeats our own words.
+const QUIET: &str = "kube_client::client::builder=off";
 
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
     let told = signals::told_to_end()?;

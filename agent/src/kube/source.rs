@@ -28,14 +28,15 @@ use super::{
     link::{Answer, Link},
     memory::{Memory, Remembered},
     reach::Reach,
+    retry::Retry,
     watches::Heard,
 };
 use crate::source::Update;
 
-/// How often it is asked whether it is there while a watch fails.
-const ASK: Duration = Duration::from_secs(1);
-/// How many of those pass between two questions while all is well: a connection that hangs says nothing by itself.
-const ASK_SELDOM: u32 = 20;
+/// How often it is looked whether it is time to ask if it is there. While a watch fails, it is asked as [`Retry`] says.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two questions while all is well: a connection that hangs says nothing by itself.
+const ASK_SELDOM: Duration = Duration::from_secs(20);
 /// Reason of a rejection: a kind of object cannot be read.
 const UNREADABLE: &str = "Unreadable";
 /// The whole source, as a rejection names it.
@@ -115,10 +116,10 @@ type Asking = Fuse<BoxFuture<'static, Answer>>;
 
 impl Watching {
     async fn run(mut self) {
-        let mut ask = interval(ASK);
-        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asking: Asking = self.link.ask().boxed().fuse();
-        let mut since_asked = 0;
+        let (mut asked, mut retry, mut wait) = (Instant::now(), Retry::default(), Duration::ZERO);
         loop {
             let changed = tokio::select! {
                 heard = self.link.said.next() => {
@@ -131,11 +132,17 @@ impl Watching {
                     changed
                 }
                 answer = &mut asking, if !asking.is_terminated() => self.take(answer).await,
-                _ = ask.tick() => {
+                _ = look.tick() => {
                     self.store();
-                    since_asked += 1;
-                    if asking.is_terminated() && (self.reach.since().is_some() || since_asked >= ASK_SELDOM) {
-                        since_asked = 0;
+                    let fails = self.reach.since().is_some();
+                    if !fails {
+                        (retry, wait) = (Retry::default(), Duration::ZERO);
+                    }
+                    if asking.is_terminated() && asked.elapsed() >= if fails { wait } else { ASK_SELDOM } {
+                        asked = Instant::now();
+                        if fails {
+                            wait = retry.next().unwrap_or(ASK_SELDOM);
+                        }
                         self.look_at_credentials().await;
                         asking = self.link.ask().boxed().fuse();
                     }
