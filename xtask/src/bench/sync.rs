@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Tiers; 200 if not given.
     #[arg(long)]
     tiers: Option<u32>,
+    /// Other nodes whose agents have reported every tier; none if not given.
+    #[arg(long)]
+    reports: Option<u32>,
     /// Changes of a pod's label a second; 50 if not given.
     #[arg(long)]
     changes_per_second: Option<u32>,
@@ -61,6 +64,7 @@ fn arguments(args: &Args) -> Vec<String> {
         ("--pods-here", args.pods_here),
         ("--nodes", args.nodes),
         ("--tiers", args.tiers),
+        ("--reports", args.reports),
         ("--changes-per-second", args.changes_per_second),
         ("--seconds", args.seconds),
     ];

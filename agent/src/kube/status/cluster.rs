@@ -24,6 +24,7 @@ use kube::{
 use serde::{Deserialize as _, de::IntoDeserializer as _};
 use tokio::{
     sync::watch,
+    task::yield_now,
     time::{interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -199,6 +200,8 @@ impl Fold {
                 continue;
             };
             for (name, stored) in objects {
+                // Many nodes make many rows; who enforces must not wait for all of them.
+                yield_now().await;
                 let (versions, of) = match kind {
                     Kind::Uplink => (&update.versions.uplinks, "Uplink"),
                     Kind::Tier => (&update.versions.tiers, "TrafficTier"),

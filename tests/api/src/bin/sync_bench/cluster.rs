@@ -45,6 +45,9 @@ pub(crate) struct Size {
     /// Tiers, all on one uplink
     #[arg(long, default_value_t = 200)]
     pub(crate) tiers: usize,
+    /// Other nodes whose agents have reported every tier
+    #[arg(long, default_value_t = 0)]
+    pub(crate) reports: usize,
     /// Namespaces
     #[arg(long, default_value_t = 100)]
     pub(crate) namespaces: usize,
@@ -91,6 +94,7 @@ pub(crate) fn define(control_plane: &ControlPlane) -> Result<()> {
 /// Makes everything, and waits until the API server has it.
 pub(crate) fn fill(control_plane: &ControlPlane, node: &Node, size: &Size) -> Result<Cluster> {
     ensure!(size.pods >= size.pods_here, "{} pods in all cannot be {} here", size.pods, size.pods_here);
+    ensure!(size.reports < size.nodes, "{} reports of {} other nodes", size.reports, size.nodes - 1);
     ensure!(size.nodes > 1 && size.tiers > 1 && size.namespaces > 0, "too small: two nodes, two tiers, a namespace");
     eprintln!("starting {} pods on this node", size.pods_here);
     let pods = (0..size.pods_here).map(|number| node.pod(&format!("here{number}"), PodOptions::default()));
@@ -158,7 +162,7 @@ async fn write_all(client: &Client, node: &Node, size: &Size) -> Result<Vec<Tier
         });
         create(&Api::<PodObject>::namespaced(client.clone(), &format!("ns{namespace}")), others).await?;
     }
-    reports::write(client, &node_names[1..], &tiers).await?;
+    reports::write(client, &node_names[1..=size.reports], &tiers).await?;
     Ok(tiers)
 }
 
