@@ -113,7 +113,7 @@ impl Objects {
 
 /// Logs to standard error, where both a terminal and a container's runtime read.
 fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
-    // kube's client says each failed request again, every second or so while the API server is away.
+    // kube's client says each failed request again, over and over while the API server is away.
     let filter =
         if log.filter.contains("kube_client") { log.filter.clone() } else { format!("{},{QUIET}", log.filter) };
     let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);

@@ -1,6 +1,6 @@
 //! Reads counters and clocks into a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use weir_common::{
     counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, PodTraffic, Sum, TierTraffic},
@@ -34,9 +34,9 @@ impl Datapath {
         for (name, &id) in &ids.tiers {
             snapshot.tiers.insert(name.clone(), self.tier(id, now_ns)?);
         }
-        let counted_by_interface: BTreeSet<u16> = state.interfaces.values().map(|interface| interface.slot).collect();
+        let beginners = self.beginners(state)?;
         for (key, &slot) in &ids.pods {
-            if self.has_begun(slot)? || !counted_by_interface.contains(&slot) {
+            if !beginners.contains_key(&slot) {
                 snapshot.pods.insert(key.clone(), self.pod(slot, now_ns)?);
             }
         }
@@ -120,9 +120,15 @@ impl Datapath {
         self.tables.pod_state.set(slot, PodState { before, begun: 1, ..state })
     }
 
-    /// Whether a slot's counters say all that has passed since its pod's beginning.
-    pub fn has_begun(&self, slot: u16) -> Result<bool, DatapathError> {
-        Ok(self.tables.pod_state.get(slot)?.begun != 0)
+    /// Slots of pods that are not counted from their beginning yet, with the ifindex of their veths.
+    pub fn beginners(&self, state: &KernelState) -> Result<BTreeMap<u16, u32>, DatapathError> {
+        let mut beginners = BTreeMap::new();
+        for (&ifindex, interface) in state.interfaces.iter().filter(|(_, interface)| interface.slot != 0) {
+            if self.tables.pod_state.get(interface.slot)?.begun == 0 {
+                beginners.insert(interface.slot, ifindex);
+            }
+        }
+        Ok(beginners)
     }
 
     fn exits(&self) -> Result<Vec<ExitCount>, DatapathError> {
@@ -141,7 +147,7 @@ impl Datapath {
     }
 }
 
-fn by_reason(dropped: &[u64]) -> std::collections::BTreeMap<&'static str, u64> {
+fn by_reason(dropped: &[u64]) -> BTreeMap<&'static str, u64> {
     DropReason::ALL.iter().map(|&reason| (reason.name(), dropped[reason as usize])).collect()
 }
 

@@ -16,7 +16,10 @@ const TRIES: usize = 20;
 impl Reconciler {
     /// Adds what the interfaces of pods had counted before, once for each pod, as soon as both directions are counted.
     pub(super) async fn count_beginnings(&mut self) -> anyhow::Result<()> {
-        let mut beginners = self.beginners()?;
+        let mut beginners = self.datapath.beginners(&self.last.rendered.state)?;
+        beginners.retain(|_, ifindex| {
+            [Program::PodTx, Program::PodRx].into_iter().all(|program| self.datapath.is_attached(*ifindex, program))
+        });
         for tries_left in (0..TRIES).rev() {
             if beginners.is_empty() {
                 break;
@@ -39,20 +42,6 @@ impl Reconciler {
             }
         }
         Ok(())
-    }
-
-    /// Slots whose pods have not been counted from their beginning, with the ifindex of their veths.
-    fn beginners(&self) -> anyhow::Result<BTreeMap<u16, u32>> {
-        let counts = |ifindex| {
-            [Program::PodTx, Program::PodRx].into_iter().all(|program| self.datapath.is_attached(ifindex, program))
-        };
-        let mut beginners = BTreeMap::new();
-        for (&ifindex, interface) in &self.last.rendered.state.interfaces {
-            if counts(ifindex) && !self.datapath.has_begun(interface.slot)? {
-                beginners.insert(interface.slot, ifindex);
-            }
-        }
-        Ok(beginners)
     }
 }
 

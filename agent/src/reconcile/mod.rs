@@ -153,7 +153,6 @@ impl Reconciler {
                 () = stop.cancelled() => break,
                 changed = updates.changed() => {
                     changed.context("the source of objects has ended")?;
-                    self.take_update(updates.borrow_and_update().as_ref());
                     Cause::Objects
                 }
                 event = events.next() => {
@@ -174,11 +173,9 @@ impl Reconciler {
                 }
                 () = ready(()), if is_unfinished => Cause::Rest,
             };
+            self.take_update(updates.borrow_and_update().as_ref());
             if !self.knows_world {
                 continue;
-            }
-            if updates.has_changed().context("the source of objects has ended")? {
-                self.take_update(updates.borrow_and_update().as_ref());
             }
             is_unfinished = self.timed_round(cause).await;
             look_again = self.awaited.observed(&self.host, Instant::now()).map(Into::into);

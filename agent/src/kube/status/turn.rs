@@ -3,8 +3,12 @@
 //! Where many tiers change all the time, their counts are a little late rather than a load on the API server. What a
 //! person waits for, a condition that turns, comes first.
 
-use super::fold::{Kind, Stored};
 use weir_api::objects::Status;
+
+use super::{
+    condition::find,
+    fold::{Kind, Stored},
+};
 
 /// Statuses with a condition that turns, written in one turn at most.
 const TURNING: usize = 50;
@@ -24,7 +28,7 @@ impl Due {
     fn turns(&self) -> bool {
         let before = &self.stored.status.conditions;
         self.status.conditions.iter().any(|condition| {
-            let was = before.iter().find(|was| was.type_ == condition.type_);
+            let was = find(before, &condition.type_);
             was.is_none_or(|was| (&was.status, &was.reason) != (&condition.status, &condition.reason))
         })
     }
@@ -43,9 +47,9 @@ impl Turn {
             let had_its_turn = self.last.as_ref().is_some_and(|last| due.object <= *last);
             (!due.turns(), had_its_turn, due.object.clone())
         });
-        let turning = due.iter().filter(|due| due.turns()).count();
+        let turning = due.partition_point(Due::turns);
         due.truncate(if turning < TURNING { turning + CALM } else { TURNING });
-        if let Some(last) = due.iter().rfind(|due| !due.turns()) {
+        if let Some(last) = due.get(turning..).and_then(<[Due]>::last) {
             self.last = Some(last.object.clone());
         }
         due

@@ -26,10 +26,10 @@ fn token(cluster: &ControlPlane, name: &str) -> Result<String> {
     Ok(token.trim().to_owned())
 }
 
-/// The kubeconfig of somebody else, with another way to prove who one is.
-fn kubeconfig(like: &Path, user: &Value, to: &Path) -> Result<()> {
+/// A kubeconfig like another one, of somebody whose token is in a file.
+fn with_token_file(like: &Path, token: &Path, to: &Path) -> Result<()> {
     let mut config: Value = serde_json::from_str(&fs::read_to_string(like)?)?;
-    config["users"][0]["user"] = user.clone();
+    config["users"][0]["user"] = json!({"tokenFile": token});
     Ok(fs::write(to, config.to_string())?)
 }
 
@@ -43,10 +43,10 @@ async fn a_token_that_is_replaced_in_time_is_followed() -> Result<()> {
     cluster.kubectl(&["create", "serviceaccount", "agent"])?;
     cluster.allow("system:serviceaccount:default:agent", None, &WATCHES)?;
     let (first, second) = (token(&cluster, "first")?, token(&cluster, "second")?);
-    let [file, fresh, own, of_the_first] = ["token", "token.new", "own", "first"].map(|name| folder.path().join(name));
+    let [file, fresh, own] = ["token", "token.new", "own"].map(|name| folder.path().join(name));
     fs::write(&file, &first)?;
     let proxy = cluster.proxy()?;
-    kubeconfig(&cluster.kubeconfig_through(&proxy, "admin")?, &json!({"tokenFile": file}), &own)?;
+    with_token_file(&cluster.kubeconfig_through(&proxy, "admin")?, &file, &own)?;
     let mut listening = Listening::to(&own, &folder).await?;
     listening.until("the tier is known", |update| is_fresh(update) && tier_of(update, 8_000_000)).await?;
 
@@ -54,7 +54,7 @@ async fn a_token_that_is_replaced_in_time_is_followed() -> Result<()> {
     fs::rename(&fresh, &file)?;
     tokio::time::sleep(READ_AGAIN).await;
     cluster.kubectl(&["delete", "secret", "first"])?;
-    kubeconfig(&cluster.kubeconfig("admin")?, &json!({"token": first}), &of_the_first)?;
+    let of_the_first = cluster.kubeconfig_with_token("first", &first)?;
     within("the first token is of no use any more", || {
         let said = cluster.kubectl_with(&of_the_first, &["get", "traffictiers"]);
         Ok(said.is_err_and(|error| error.to_string().contains("Unauthorized")))

@@ -28,7 +28,7 @@ pub(crate) const LABEL: &str = "traffic-tier";
 /// Where the node's own pods are.
 pub(crate) const NAMESPACE: &str = "default";
 /// Requests at a time.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// How large the cluster is.
 #[derive(Debug, Clone, clap::Args, Serialize)]

@@ -10,10 +10,8 @@ use kube::{
 use serde_json::json;
 use weir_api::objects::{OnNode, State, WeirNode, WeirNodeSpec, WeirNodeStatus};
 
-use crate::cluster::Tier;
+use crate::cluster::{AT_ONCE, Tier};
 
-/// Requests at a time.
-const AT_ONCE: usize = 16;
 /// Tiers that have a pod on a node.
 const BUSY: usize = 5;
 
