@@ -1,5 +1,6 @@
 //! Ceilings hold for every kind of sender: tiers', pods', and the pod's own annotation.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,30 +8,28 @@ use serde_json::json;
 use weir_lab::traffic::{Congestion, Iperf, IperfOptions, Load};
 use weir_lab::{PodOptions, pod_object};
 
-use crate::world::{BULK, World, ensure_ratio};
+use crate::world::{BULK, World};
 
 const CEILING_MBIT: f64 = 8.0;
 const SETTLE: Duration = Duration::from_secs(3);
-const MEASURE: Duration = Duration::from_secs(5);
-const LENGTH: Duration = Duration::from_secs(10);
+/// Longer than any test measures; a load ends with its test.
+const LENGTH: Duration = Duration::from_mins(1);
 
 const CUBIC: Load = Load::Tcp { streams: 4, congestion: Congestion::Cubic };
 const BBR: Load = Load::Tcp { streams: 4, congestion: Congestion::Bbr };
 /// Three times what the ceiling lets through.
 const FLOOD: Load = Load::Udp { rate_bits: 24_000_000 };
 
-fn under_a_ceiling(load: Load, range: std::ops::RangeInclusive<f64>) -> Result<()> {
+fn under_a_ceiling(load: Load, range: RangeInclusive<f64>) -> Result<()> {
     let world = World::new()?;
     world.tier(&json!({"ceiling": "8M"}))?;
     let pod = world.pod("seed", PodOptions::default(), BULK)?;
     let _agent = world.agent()?;
     let to = world.lab.internet().at(5201);
     let options = IperfOptions { load, to, length: LENGTH, type_of_service: 0 };
-    let bulk = Iperf::start(pod.ns(), world.lab.internet().ns(), &options)?;
+    let _bulk = Iperf::start(pod.ns(), world.lab.internet().ns(), &options)?;
     std::thread::sleep(SETTLE);
-    let rate = world.rate(MEASURE)?;
-    bulk.finish()?;
-    ensure_ratio("rate on the wire", rate, CEILING_MBIT, range)
+    world.ensure_rate("under the ceiling", CEILING_MBIT, range)
 }
 
 #[test]
@@ -55,19 +54,16 @@ fn two_pods_keep_to_their_ceilings_and_the_tier_to_its_own() -> Result<()> {
     let pods = [world.pod("a", PodOptions::default(), BULK)?, world.pod("b", PodOptions::default(), BULK)?];
     let _agent = world.agent()?;
     let internet = world.lab.internet();
-    let start = |pod: usize, length| {
+    let start = |pod: usize| {
         let to = internet.at(5201 + u16::try_from(pod)?);
-        Iperf::start(pods[pod].ns(), internet.ns(), &IperfOptions::udp(to, 12_000_000, length))
+        Iperf::start(pods[pod].ns(), internet.ns(), &IperfOptions::udp(to, 12_000_000, LENGTH))
     };
-    let first = start(0, 2 * LENGTH)?;
+    let _first = start(0)?;
     std::thread::sleep(SETTLE);
-    ensure_ratio("one pod alone", world.rate(MEASURE)?, 5.0, 0.97..=1.02)?;
-    let second = start(1, LENGTH)?;
+    world.ensure_rate("one pod alone", 5.0, 0.97..=1.02)?;
+    let _second = start(1)?;
     std::thread::sleep(SETTLE);
-    ensure_ratio("both pods", world.rate(MEASURE)?, CEILING_MBIT, 0.97..=1.02)?;
-    second.finish()?;
-    first.finish()?;
-    Ok(())
+    world.ensure_rate("both pods", CEILING_MBIT, 0.97..=1.02)
 }
 
 #[test]
@@ -79,11 +75,9 @@ fn a_pods_annotation_is_a_ceiling_without_any_tier() -> Result<()> {
     world.node.objects().apply("pod-backup.yaml", &[object])?;
     let _agent = world.agent()?;
     let internet = world.lab.internet();
-    let flood = Iperf::start(pod.ns(), internet.ns(), &IperfOptions::udp(internet.at(5201), 15_000_000, LENGTH))?;
+    let _flood = Iperf::start(pod.ns(), internet.ns(), &IperfOptions::udp(internet.at(5201), 15_000_000, LENGTH))?;
     std::thread::sleep(SETTLE);
-    let rate = world.rate(MEASURE)?;
-    flood.finish()?;
-    ensure_ratio("rate on the wire", rate, 5.0, 0.97..=1.02)
+    world.ensure_rate("under the annotation", 5.0, 0.97..=1.02)
 }
 
 #[test]
@@ -93,13 +87,12 @@ fn a_changed_ceiling_holds_at_once() -> Result<()> {
     let pod = world.pod("seed", PodOptions::default(), BULK)?;
     let _agent = world.agent()?;
     let internet = world.lab.internet();
-    let flood = Iperf::start(pod.ns(), internet.ns(), &IperfOptions::udp(internet.at(5201), 15_000_000, LENGTH))?;
+    let _flood = Iperf::start(pod.ns(), internet.ns(), &IperfOptions::udp(internet.at(5201), 15_000_000, LENGTH))?;
     std::thread::sleep(Duration::from_secs(1));
     for (written, mbit) in [("4M", 4.0), ("8M", 8.0), ("2M", 2.0)] {
         world.tier(&json!({"ceiling": written}))?;
         std::thread::sleep(Duration::from_millis(500));
-        ensure_ratio(written, world.rate(Duration::from_secs(2))?, mbit, 0.97..=1.03)?;
+        world.ensure_rate(written, mbit, 0.97..=1.03)?;
     }
-    flood.finish()?;
     Ok(())
 }

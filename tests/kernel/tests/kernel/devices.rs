@@ -1,19 +1,17 @@
 //! Uplinks on devices that hold no packets themselves: a VLAN, whose lower device does, and a bond, whose ports do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use weir_lab::PodOptions;
 use weir_lab::traffic::{Call, CallOptions};
-use weir_lab::{Counters, PodOptions};
 
-use crate::world::{BULK, World, ensure_ratio, mbit};
+use crate::world::{BULK, World};
 
 /// Somebody on the far side of the device, who never answers.
 const FAR: &str = "198.51.100.2";
-const CEILING_MBIT: f64 = 4.0;
 const SETTLE: Duration = Duration::from_secs(1);
-const MEASURE: Duration = Duration::from_secs(4);
 
 /// Sends 12 Mbit/s over the uplink `device` and expects that `carrier` has an `fq` and sends no more than the ceiling.
 fn is_shaped(world: &World, device: &str, carrier: &str) -> Result<()> {
@@ -34,14 +32,9 @@ fn is_shaped(world: &World, device: &str, carrier: &str) -> Result<()> {
     ensure!(kinds == ("noqueue".to_owned(), "fq".to_owned()), "{device} has {}, {carrier} has {}", kinds.0, kinds.1);
     let flood = Call::start(seed.ns(), format!("{FAR}:9").parse()?, CallOptions { rate: 1_000, size: 1_400 })?;
     std::thread::sleep(SETTLE);
-    let sent = || Counters::read(node, carrier);
-    let (start, first) = (Instant::now(), sent()?);
-    std::thread::sleep(MEASURE);
-    let (last, time) = (sent()?, start.elapsed());
-    flood.finish()?;
-    ensure_ratio("rate on the wire", mbit(last.tx_bytes - first.tx_bytes, time), CEILING_MBIT, 0.95..=1.03)?;
+    world.ensure_rate_of(carrier, "under the ceiling", 4.0, 0.95..=1.03)?;
 
-    drop(agent);
+    drop((flood, agent));
     world.cleanup()?;
     let after = node.qdiscs(carrier)?[0].kind.clone();
     ensure!(after == before, "{carrier} had {before}, and after cleanup has {after}");

@@ -1,8 +1,9 @@
 //! What most tests start from: a node with an agent, a tier, and an internet that answers.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, CallOptions, Server};
 use weir_lab::{
@@ -19,6 +20,8 @@ pub(crate) const LE: u8 = 1;
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 const ECHO_PORT: u16 = 7000;
+/// For how long a rate is measured.
+const MEASURE: Duration = Duration::from_secs(4);
 
 /// A node behind a fast link, and an internet host that echoes UDP.
 pub(crate) struct World {
@@ -103,13 +106,39 @@ impl World {
         Capture::start(self.lab.internet().ns(), move |packet| sources.contains(&packet.source))
     }
 
-    /// What leaves the node for `time`, in Mbit/s on the wire.
-    pub(crate) fn rate(&self, time: Duration) -> Result<f64> {
-        let sent = || Counters::read(self.node.ns(), "eth0");
+    /// Fails unless the uplink sends within these multiples of `mbit`, on the wire. Needs traffic that goes on.
+    pub(crate) fn ensure_rate(&self, what: &str, mbit: f64, range: RangeInclusive<f64>) -> Result<()> {
+        self.ensure_rate_of("eth0", what, mbit, range)
+    }
+
+    /// Likewise, of any device of the node.
+    ///
+    /// A stall of the machine idles a link, but lets nothing through that is not allowed: what is too little is measured
+    /// up to three times, what is too much fails at once.
+    pub(crate) fn ensure_rate_of(&self, device: &str, what: &str, mbit: f64, range: RangeInclusive<f64>) -> Result<()> {
+        let mut rates = Vec::new();
+        while rates.len() < 3 {
+            let rate = self.rate_of(device)?;
+            rates.push(rate);
+            if rate > mbit * range.end() {
+                break;
+            }
+            if rate >= mbit * range.start() {
+                return Ok(());
+            }
+        }
+        bail!("{what}: {rates:.2?} Mbit/s on the wire of {device}, which should be {range:?} of {mbit:.2}")
+    }
+
+    /// What leaves the node by a device, in Mbit/s on the wire.
+    fn rate_of(&self, device: &str) -> Result<f64> {
+        let sent = || Counters::read(self.node.ns(), device);
         let (start, before) = (Instant::now(), sent()?);
-        std::thread::sleep(time);
+        std::thread::sleep(MEASURE);
         let (after, time) = (sent()?, start.elapsed());
-        Ok(mbit(after.tx_bytes - before.tx_bytes, time))
+        #[allow(clippy::cast_precision_loss)] // bytes of some seconds
+        let bits = (after.tx_bytes - before.tx_bytes) as f64 * 8.0;
+        Ok(bits / time.as_secs_f64() / 1e6)
     }
 
     /// Waits until packets of this pod carry the tier's mark, or no longer do. Needs traffic.
@@ -121,24 +150,10 @@ impl World {
     }
 }
 
-/// Bytes in a time as Mbit/s.
-pub(crate) fn mbit(bytes: u64, time: Duration) -> f64 {
-    #[allow(clippy::cast_precision_loss)] // bytes of some seconds
-    let bits = bytes as f64 * 8.0;
-    bits / time.as_secs_f64() / 1e6
-}
-
-/// Fails unless `actual` lies within these multiples of `expected`.
-pub(crate) fn ensure_ratio(what: &str, actual: f64, expected: f64, range: std::ops::RangeInclusive<f64>) -> Result<()> {
-    let ratio = actual / expected;
-    ensure!(range.contains(&ratio), "{what}: {actual:.2}, which is {ratio:.3} of {expected:.2} (allowed: {range:?})");
-    Ok(())
-}
-
 /// Measures up to three times; the first good one counts.
 ///
 /// For what a stall of the machine can only make look worse: it idles a link and delays packets, but never fills the
-/// one or hurries the others. Upper limits are not measured in this way.
+/// one or hurries the others. Upper limits are not measured in this way: see [`World::ensure_rate`].
 pub(crate) fn best_of_three(mut measure: impl FnMut() -> Result<()>) -> Result<()> {
     for attempt in 1..3 {
         match measure() {
