@@ -1,13 +1,14 @@
 //! The control plane as a whole: its start, and the API server's end and new start.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
-use weir_lab::{Netns, Process};
+use weir_lab::{Client, Netns, Process};
 
 use crate::access::{ADMIN, User, write_kubeconfig};
 use crate::etcd::Etcd;
@@ -20,6 +21,7 @@ use crate::requests;
 #[derive(Debug, Default)]
 pub struct Setup {
     place: Place,
+    address: Option<IpAddr>,
     users: Vec<String>,
     audited: bool,
 }
@@ -30,6 +32,13 @@ impl Setup {
     pub fn within(mut self, netns: &Netns) -> Self {
         self.place = Place::within(netns);
         self
+    }
+
+    /// Runs it on a host of the lab's LAN, where every node reaches it: kubeconfigs name that host's address.
+    #[must_use]
+    pub fn on(mut self, host: &Client) -> Self {
+        self.address = Some(host.v4());
+        self.within(host.ns())
     }
 
     /// Adds a user with a token, who may do nothing until [`ControlPlane::allow`] says so.
@@ -55,8 +64,9 @@ impl Setup {
         let users = names.map(User::new).collect::<Result<Vec<_>>>()?;
         let etcd = Etcd::start(&programs.etcd, &self.place, folder.path())?;
         let port = ports::free(&self.place)?;
-        let Self { place, audited, .. } = self;
-        let mut cluster = ControlPlane { api_server: None, etcd, port, place, programs, users, audited, folder };
+        let Self { place, address, audited, .. } = self;
+        let address = SocketAddr::new(address.unwrap_or(Ipv4Addr::LOCALHOST.into()), port);
+        let mut cluster = ControlPlane { api_server: None, etcd, address, place, programs, users, audited, folder };
         cluster.write_access()?;
         cluster.start_api_server()?;
         Ok(cluster)
@@ -69,7 +79,7 @@ pub struct ControlPlane {
     // Dropped in this order: whoever uses something goes before it.
     api_server: Option<Process>,
     etcd: Etcd,
-    port: u16,
+    address: SocketAddr,
     place: Place,
     programs: Programs,
     users: Vec<User>,
@@ -88,10 +98,10 @@ impl ControlPlane {
         Setup::default().within(netns).start()
     }
 
-    /// The port of 127.0.0.1 on which the API server serves HTTPS.
+    /// The port on which the API server serves HTTPS.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Starts the API server that was stopped, on the same port and with the same objects, and waits until it is ready.
@@ -124,7 +134,7 @@ impl ControlPlane {
         let lines: String = self.users.iter().map(User::line).collect();
         fs::write(self.tokens(), lines).context("cannot write the API server's token file")?;
         for user in &self.users {
-            write_kubeconfig(&self.kubeconfig(&user.name)?, &server_at(self.port), &self.certificate(), &user.token)?;
+            write_kubeconfig(&self.kubeconfig(&user.name)?, &self.server(), &self.certificate(), &user.token)?;
         }
         fs::write(self.audit_policy(), requests::POLICY).context("cannot write the API server's audit policy")?;
         Ok(())
@@ -137,11 +147,11 @@ impl ControlPlane {
         let key = certificates.join("apiserver.key");
         let mut command = self.command(&self.programs.api_server);
         command
-            .arg("--bind-address=127.0.0.1")
+            .arg(format!("--bind-address={}", self.address.ip()))
             // A namespace need not have a way out, of which the server would take its address.
-            .arg("--advertise-address=127.0.0.1")
+            .arg(format!("--advertise-address={}", self.address.ip()))
             .arg("--endpoint-reconciler-type=none")
-            .arg(format!("--secure-port={}", self.port))
+            .arg(format!("--secure-port={}", self.port()))
             .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd.port()))
             .arg("--cert-dir")
             .arg(&certificates)
@@ -182,9 +192,18 @@ impl ControlPlane {
     /// Whether it serves and its first objects are there.
     fn check(&self) -> Result<()> {
         // A kubectl that finds nobody would only take time from the server that starts.
-        ensure!(self.place.listens(self.port), "nobody listens on port {}", self.port);
+        ensure!(self.place.listens(self.address), "nobody listens at {}", self.address);
         self.kubectl(&["get", "--raw", "/readyz"])?;
         self.kubectl(&["get", "namespace", "default"]).map(drop)
+    }
+
+    /// Where its clients find it.
+    pub(crate) fn server(&self) -> String {
+        server_at(self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A program of the control plane, with nothing of the person's own environment.
@@ -242,7 +261,7 @@ impl ControlPlane {
     }
 }
 
-/// The address of an API server, or of what stands before it, on a port.
-pub(crate) fn server_at(port: u16) -> String {
-    format!("https://127.0.0.1:{port}")
+/// The address of an API server, or of what stands before it.
+pub(crate) fn server_at(address: SocketAddr) -> String {
+    format!("https://{address}")
 }

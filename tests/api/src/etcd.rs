@@ -1,6 +1,7 @@
 //! etcd, where the API server keeps its objects.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ fn data(folder: &Path) -> PathBuf {
 fn run(program: &Path, place: &Place, folder: &Path, port: u16, peers: u16) -> Result<Process> {
     let mut etcd = place.spawn(command_line(program, folder, port, peers))?;
     let start = Instant::now();
-    while !place.listens(port) {
+    while !place.listens((Ipv4Addr::LOCALHOST, port).into()) {
         must_run("etcd", &mut etcd)?;
         if start.elapsed() > READY_LIMIT {
             bail!("etcd takes no connection after {READY_LIMIT:?}; {}", etcd.last_words());

@@ -32,15 +32,15 @@ impl ControlPlane {
     /// Writes a kubeconfig of a user whose way to the API server is a proxy, and gives its path.
     pub fn kubeconfig_through(&self, proxy: &Proxy, user: &str) -> Result<PathBuf> {
         let known = self.user(user)?;
-        let path = self.folder().join(format!("{user}-through-{}.kubeconfig", proxy.port()));
-        access::write_kubeconfig(&path, &server_at(proxy.port()), &self.certificate(), &known.token)?;
+        let path = self.folder().join(format!("{user}-through-{}.kubeconfig", proxy.address().port()));
+        access::write_kubeconfig(&path, &server_at(proxy.address()), &self.certificate(), &known.token)?;
         Ok(path)
     }
 
     /// Writes a kubeconfig with any token, such as one of a service account, and gives its path.
     pub fn kubeconfig_with_token(&self, name: &str, token: &str) -> Result<PathBuf> {
         let path = self.folder().join(format!("{name}.kubeconfig"));
-        access::write_kubeconfig(&path, &server_at(self.port()), &self.certificate(), token)?;
+        access::write_kubeconfig(&path, &self.server(), &self.certificate(), token)?;
         Ok(path)
     }
 
@@ -48,7 +48,7 @@ impl ControlPlane {
     pub fn kubeconfig_of_account(&self, namespace: &str, account: &str) -> Result<PathBuf> {
         let token = self.kubectl(&["create", "token", account, "--namespace", namespace])?;
         let path = self.folder().join(format!("{namespace}-{account}.kubeconfig"));
-        let (server, certificate) = (server_at(self.port()), self.certificate());
+        let (server, certificate) = (self.server(), self.certificate());
         access::write_kubeconfig_in(namespace, &path, &server, &certificate, token.trim())?;
         Ok(path)
     }

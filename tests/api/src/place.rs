@@ -1,6 +1,6 @@
 //! The network in which a control plane runs.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::thread::JoinHandle;
 
@@ -39,9 +39,9 @@ impl Place {
         }
     }
 
-    /// Whether anybody takes connections on that port of 127.0.0.1.
-    pub(crate) fn listens(&self, port: u16) -> bool {
-        self.enter(|| Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)).is_ok()
+    /// Whether anybody takes connections at that address.
+    pub(crate) fn listens(&self, at: SocketAddr) -> bool {
+        self.enter(|| Ok(TcpStream::connect(at)?)).is_ok()
     }
 
     /// Starts a program there.

@@ -60,7 +60,7 @@ struct Orders {
 /// A proxy on 127.0.0.1 beside the API server. Ends with all its connections when dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    port: u16,
+    own: SocketAddr,
     // None when it is dropped: its task ends by that.
     orders: Option<watch::Sender<Orders>>,
     taken: Arc<AtomicU32>,
@@ -70,13 +70,13 @@ pub struct Proxy {
 impl ControlPlane {
     /// Starts a proxy in front of the API server, through which everything passes at first.
     pub fn proxy(&self) -> Result<Proxy> {
-        Proxy::start(self.place(), self.port())
+        Proxy::start(self.place(), self.address())
     }
 }
 
 impl Proxy {
-    fn start(place: &Place, to: u16) -> Result<Self> {
-        let port = ports::free(place)?;
+    fn start(place: &Place, to: SocketAddr) -> Result<Self> {
+        let own = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(place)?));
         let (orders, told) = watch::channel(Orders { way: Way::Pass, end: (0, End::Close) });
         let taken = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&taken);
@@ -84,21 +84,19 @@ impl Proxy {
         let thread = place.thread(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+                let listener = TcpListener::bind(own).await?;
                 let _ = started.send(());
-                let ends = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv4Addr::LOCALHOST, to)));
-                serve(listener, ends, told, &count).await
+                serve(listener, (own, to), told, &count).await
             })?;
             Ok(())
         });
         is_started.recv().context("the proxy ended before it listened")?;
-        Ok(Self { port, orders: Some(orders), taken, thread: Some(thread) })
+        Ok(Self { own, orders: Some(orders), taken, thread: Some(thread) })
     }
 
-    /// The port of 127.0.0.1 on which it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.own
     }
 
     /// Makes the way another one, for connections that there are and for new ones.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use weir_api_tests::ControlPlane;
-use weir_lab::{Agent, AgentOptions, Lab, LabOptions, NodeOptions, Pod, PodOptions};
+use weir_api_tests::{ControlPlane, Kubelet};
+use weir_lab::{Agent, AgentOptions, Lab, LabOptions, NodeOptions};
 
 use crate::world::{TIER, UPLINK, define, pod};
 
@@ -31,26 +31,17 @@ fn staleness(agent: &Agent) -> Result<f64> {
     Ok(agent.metrics()?.sum("weir_source_stale_seconds", &[]).unwrap_or_default())
 }
 
-/// What a kubelet would say of the pod.
-pub(crate) fn report(cluster: &ControlPlane, pod: &Pod) -> Result<()> {
-    let addresses: Vec<String> = pod.addresses().iter().map(|address| format!("{{\"ip\": \"{address}\"}}")).collect();
-    let status = format!("{{\"status\": {{\"phase\": \"Running\", \"podIPs\": [{}]}}}}", addresses.join(", "));
-    cluster.kubectl(&["patch", "pod", pod.name(), "--subresource=status", "--patch", &status])?;
-    Ok(())
-}
-
 #[test]
 fn what_kubectl_says_is_enforced_also_while_the_api_server_is_away() -> Result<()> {
     let lab = Lab::new(LabOptions { bottleneck: None })?;
     let node = lab.node(1, NodeOptions::default())?;
     let mut cluster = ControlPlane::start_in(node.ns())?;
     define(&cluster)?;
-    let seed = node.pod("seed", PodOptions::default())?;
-    for object in [UPLINK, TIER, &format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", node.name())] {
+    for object in [UPLINK, TIER, &pod("seed", node.name(), "app: seed")] {
         cluster.apply(object)?;
     }
-    cluster.apply(&pod("seed", node.name(), "app: seed"))?;
-    report(&cluster, &seed)?;
+    let mut kubelet = Kubelet::join(&cluster, &node)?;
+    kubelet.work()?;
     let options =
         AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
     let agent = node.start_agent(&options)?;

@@ -8,6 +8,7 @@ mod chart;
 mod credentials;
 mod deploy;
 mod faults;
+mod fleet;
 mod lab;
 mod listening;
 mod objects;

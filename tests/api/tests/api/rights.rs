@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use weir_api_tests::{ControlPlane, Request, Setup};
-use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions, PodOptions};
+use weir_api_tests::{ControlPlane, Kubelet, Request, Setup};
+use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions};
 
-use crate::agent::{is_in_tier, report, within};
+use crate::agent::{is_in_tier, within};
 use crate::deploy::{ACCOUNT, NAMESPACE, install};
 use crate::world::{TIER, UPLINK, established, pod};
 
@@ -162,12 +162,11 @@ fn the_agent_needs_every_right_that_it_has_and_no_other() -> Result<()> {
     ensure!(!rights.is_empty(), "nothing is granted to {NAMESPACE}/{ACCOUNT}");
     let kubeconfig = cluster.kubeconfig_of_account(NAMESPACE, ACCOUNT)?;
 
-    let seed = node.pod("seed", PodOptions::default())?;
-    for object in [UPLINK, TIER, &format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", node.name())] {
+    for object in [UPLINK, TIER, &pod("seed", node.name(), "app: seed")] {
         cluster.apply(object)?;
     }
-    cluster.apply(&pod("seed", node.name(), "app: seed"))?;
-    report(&cluster, &seed)?;
+    let mut kubelet = Kubelet::join(&cluster, &node)?;
+    kubelet.work()?;
     let options = AgentOptions { kubeconfig: Some(kubeconfig), tell_log: true, ..AgentOptions::default() };
     let agent = node.start_agent(&options)?;
     cluster.kubectl(&["label", "pod", "seed", "traffic-tier=bulk"])?;

@@ -1,26 +1,26 @@
 //! What people see of an agent's work: columns, conditions and events.
 
 use anyhow::{Context, Result, ensure};
-use weir_api_tests::ControlPlane;
-use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions, PodOptions};
+use weir_api_tests::{ControlPlane, Kubelet};
+use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions};
 
 use crate::{
-    agent::{report, within},
+    agent::within,
     world::{TIER, UPLINK, define, pod},
 };
 
 /// A field of an object, as kubectl prints it; empty while it is not there.
-fn field(cluster: &ControlPlane, kind: &str, name: &str, path: &str) -> Result<String> {
+pub(crate) fn field(cluster: &ControlPlane, kind: &str, name: &str, path: &str) -> Result<String> {
     cluster.kubectl(&["get", kind, name, "-o", &format!("jsonpath={path}")])
 }
 
-fn condition(cluster: &ControlPlane, kind: &str, name: &str, condition: &str) -> Result<String> {
+pub(crate) fn condition(cluster: &ControlPlane, kind: &str, name: &str, condition: &str) -> Result<String> {
     let path = format!("{{range .status.conditions[?(@.type==\"{condition}\")]}}{{.status}} {{.reason}}{{end}}");
     field(cluster, kind, name, &path)
 }
 
 /// Not every kernel that these tests run on can make packets wait.
-fn is_in_force(condition: &str) -> bool {
+pub(crate) fn is_in_force(condition: &str) -> bool {
     ["True Enforced", "True NotPaced"].contains(&condition)
 }
 
@@ -42,12 +42,11 @@ fn columns_conditions_and_events_tell_the_truth() -> Result<()> {
     let node = lab.node(1, NodeOptions::default())?;
     let cluster = ControlPlane::start_in(node.ns())?;
     define(&cluster)?;
-    let seed = node.pod("seed", PodOptions::default())?;
-    for object in [UPLINK, TIER, &format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\n", node.name())] {
+    for object in [UPLINK, TIER, &pod("seed", node.name(), "traffic-tier: bulk")] {
         cluster.apply(object)?;
     }
-    cluster.apply(&pod("seed", node.name(), "traffic-tier: bulk"))?;
-    report(&cluster, &seed)?;
+    let mut kubelet = Kubelet::join(&cluster, &node)?;
+    kubelet.work()?;
     let options =
         AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
     let agent = node.start_agent(&options)?;
