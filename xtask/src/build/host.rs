@@ -30,17 +30,20 @@ pub struct Artifact {
 /// Builds `weir` and `weir-lab` for this machine. The BPF object must be there already.
 pub fn host_binaries(profile: Profile) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("build");
-    cargo.args(["--package", "weir", "--package", "weir-lab", "--bins"]);
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
+    match profile {
+        // Cargo chooses the features of dependencies for all packages that it is asked for together: asked for the same
+        // ones each time, as the tests are, it builds each dependency once.
+        Profile::Debug => cargo.args(["--workspace", "--bin", "weir", "--bin", "weir-lab"]),
+        // What is shipped has the features that it needs and no test's.
+        Profile::Release => cargo.args(["--release", "--package", "weir", "--package", "weir-lab", "--bins"]),
+    };
     executables(&mut cargo)
 }
 
-/// Builds the integration test programs of a package without running them.
-pub fn test_binaries(package: &str) -> Result<Vec<Artifact>> {
+/// Builds integration test programs by their names, each in a package of its own, without running them.
+pub fn test_programs(names: &[&str]) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("test");
-    cargo.args(["--no-run", "--package", package, "--test", "*"]);
+    cargo.args(["--no-run", "--workspace"]).args(names.iter().flat_map(|name| ["--test", name]));
     let mut built = executables(&mut cargo)?;
     built.retain(|artifact| artifact.is_test);
     Ok(built)

@@ -1,47 +1,46 @@
 //! Tests that run on the host, by cargo.
 
 use std::io::{BufRead, BufReader, Write};
+use std::num::NonZero;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
 
-use super::{Args, RUNGS, Tally, Where, machine};
+use super::programs::Program;
+use super::{Args, Tally, Where, machine};
 use crate::{paths, process};
 
 impl Where {
     /// Runs the tests of a rung. An error means that they could not run.
     pub(super) fn run(&self, args: &Args, tally: &mut Tally) -> Result<()> {
         match self {
-            Self::Workspace => {
-                let mut cargo = process::cargo("test");
-                cargo.arg("--workspace");
-                for package in RUNGS.iter().filter_map(|rung| rung.place.package()) {
-                    cargo.args(["--exclude", package]);
-                }
-                run_here(&mut cargo, args, tally)
+            Self::Units => {
+                run_here(&["--lib", "--bins"], &[], args, tally)?;
+                run_here(&["--doc"], &[], args, tally)
             }
-            Self::Host(package) => run_here(process::cargo("test").args(["--package", package]), args, tally),
-            Self::HostOrVm(package) | Self::HostOrVmWithControlPlane(package) => {
+            Self::Host(tests) => run_here(&named(tests), &[], args, tally),
+            Self::HostOrVm(tests) | Self::HostOrVmWithControlPlane(tests) => {
                 let programs = self.programs()?;
                 match why_not_here() {
-                    None => {
-                        let mut cargo = process::cargo("test");
-                        cargo.args(["--package", package]);
-                        cargo.envs(programs.iter().map(|program| (program.variable, &program.path)));
-                        run_here(&mut cargo, args, tally)
-                    }
+                    None => run_here(&named(tests), &programs, args, tally),
                     Some(reason) => {
                         eprintln!("{reason}, so these tests run in the VM");
-                        machine::run(package, &programs, args, tally)
+                        machine::run(tests, &programs, args, tally)
                     }
                 }
             }
-            Self::Vm(package) => machine::run(package, &[], args, tally),
-            Self::Node(package) => machine::run_on_a_node(package, args, tally),
+            Self::Vm(tests) => machine::run(tests, &[], args, tally),
+            Self::Node(tests) => machine::run_on_a_node(tests, args, tally),
         }
     }
+}
+
+/// Cargo's options for integration tests by their names.
+fn named(tests: &[&'static str]) -> Vec<&'static str> {
+    tests.iter().flat_map(|test| ["--test", test]).collect()
 }
 
 /// What keeps kernel programs from being loaded on the host, if anything.
@@ -55,12 +54,19 @@ fn why_not_here() -> Option<&'static str> {
     }
 }
 
-fn run_here(cargo: &mut Command, args: &Args, tally: &mut Tally) -> Result<()> {
-    cargo.current_dir(paths::workspace()).arg("--no-fail-fast").stdout(Stdio::piped());
+fn run_here(which: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
+    let mut cargo = process::cargo("test");
+    cargo.current_dir(paths::workspace()).args(["--workspace", "--no-fail-fast"]).args(which).stdout(Stdio::piped());
+    cargo.envs(started.iter().map(|program| (program.variable, &program.path)));
+    if !started.is_empty() {
+        // These tests wait for other programs most of their time.
+        let threads = 2 * available_parallelism().map_or(1, NonZero::get);
+        cargo.env("RUST_TEST_THREADS", threads.to_string());
+    }
     if let Some(filter) = &args.filter {
         cargo.arg("--").arg(filter);
     }
-    let mut child = cargo.spawn().with_context(|| format!("cannot start `{}`", process::line(cargo)))?;
+    let mut child = cargo.spawn().with_context(|| format!("cannot start `{}`", process::line(&cargo)))?;
     let stdout = child.stdout.take().context("cargo has no output")?;
     let failed_before = tally.failed();
     for line in BufReader::new(stdout).split(b'\n') {
@@ -71,7 +77,7 @@ fn run_here(cargo: &mut Command, args: &Args, tally: &mut Tally) -> Result<()> {
     }
     let status = child.wait()?;
     if !status.success() && tally.failed() == failed_before {
-        tally.fail(format!("`{}` ended without a failed test: {status}", process::line(cargo)));
+        tally.fail(format!("`{}` ended without a failed test: {status}", process::line(&cargo)));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Tests that run in the VM: one boot per test program and kernel, so that none inherits another's state.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use super::programs::Program;
 use super::{Args, Tally};
@@ -8,9 +8,9 @@ use crate::build::{self, Artifact, Profile};
 use crate::cluster;
 use crate::vm::{self, Output, VmSpec};
 
-/// Runs a package's test programs under each kernel, with what they start at hand.
-pub(super) fn run(package: &str, started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
-    let programs = programs_of(package)?;
+/// Runs test programs under each kernel, with what they start at hand.
+pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
+    let programs = build::test_programs(tests)?;
     let mut common = vm::weir_programs(Profile::Debug)?;
     let mut environment = Vec::new();
     for Program { variable, path } in started {
@@ -27,24 +27,16 @@ pub(super) fn run(package: &str, started: &[Program], args: &Args, tally: &mut T
     Ok(())
 }
 
-/// Runs a package's test programs in the VM of a Kubernetes node, under the newest of the kernels.
-pub(super) fn run_on_a_node(package: &str, args: &Args, tally: &mut Tally) -> Result<()> {
+/// Runs test programs in the VM of a Kubernetes node, under the newest of the kernels.
+pub(super) fn run_on_a_node(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
     let spec = cluster::vm()?;
     let kernel = args.kernels().last().map_or(spec.kernel.clone(), |&kernel| kernel.to_owned());
-    for program in &programs_of(package)? {
+    for program in &build::test_programs(tests)? {
         let spec = VmSpec { kernel: kernel.clone(), ..spec.clone() };
         // Minutes pass in a test: what it is at is shown.
         run_one(program, spec, &["--nocapture"], args, tally);
     }
     Ok(())
-}
-
-fn programs_of(package: &str) -> Result<Vec<Artifact>> {
-    let programs = build::test_binaries(package).with_context(|| format!("cannot build the tests of {package}"))?;
-    if programs.is_empty() {
-        bail!("{package} has no test program");
-    }
-    Ok(programs)
 }
 
 /// Boots a machine for one test program and counts its tests.

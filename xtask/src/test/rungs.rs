@@ -10,58 +10,78 @@ pub struct Rung {
     pub place: Where,
 }
 
-/// Where a rung's tests run, with the packages that hold them.
+/// Where a rung's tests run, and the integration test programs that hold them.
 pub enum Where {
-    /// On the host, as anybody: all packages but those of the other rungs.
-    Workspace,
+    /// On the host, as anybody: what stands beside the code.
+    Units,
     /// On the host, as anybody.
-    Host(&'static str),
+    Host(&'static [&'static str]),
     /// On the host where it is root and its kernel will do, else in the VM.
-    HostOrVm(&'static str),
+    HostOrVm(&'static [&'static str]),
     /// Likewise, with an etcd, an API server and a kubectl at hand.
-    HostOrVmWithControlPlane(&'static str),
+    HostOrVmWithControlPlane(&'static [&'static str]),
     /// In the VM, under each kernel.
-    Vm(&'static str),
+    Vm(&'static [&'static str]),
     /// In a VM that can be a Kubernetes cluster, under the newest kernel.
-    Node(&'static str),
+    Node(&'static [&'static str]),
 }
 
 /// From the quickest to the slowest.
 pub const RUNGS: &[Rung] = &[
-    Rung { name: "unit", says: "the pure core, packet sums, ABI round trips, properties", place: Where::Workspace },
-    Rung { name: "fuzz", says: "every parser of outside bytes stands its corpus", place: Where::Host("weir-fuzz") },
+    Rung { name: "unit", says: "the pure core, packet sums, ABI round trips, properties", place: Where::Units },
+    Rung { name: "fuzz", says: "every parser of outside bytes stands its corpus", place: Where::Host(&["replay"]) },
     Rung {
         name: "load",
         says: "every program loads, verifies and does right by crafted packets",
-        place: Where::HostOrVm("weir-load-tests"),
+        place: Where::HostOrVm(&["net", "programs"]),
     },
     Rung {
         name: "api",
         says: "a real API server takes, keeps and serves what Weir lives on",
-        place: Where::HostOrVmWithControlPlane("weir-api-tests"),
+        place: Where::HostOrVmWithControlPlane(&["api"]),
     },
     Rung {
         name: "kernel",
         says: "shaping, accounting and the life cycle on real traffic",
-        place: Where::Vm("weir-kernel-tests"),
+        place: Where::Vm(&["kernel"]),
     },
     Rung {
         name: "e2e",
         says: "Weir as a DaemonSet on a Kubernetes node, from its image to its end",
-        place: Where::Node("weir-e2e-tests"),
+        place: Where::Node(&["e2e"]),
     },
 ];
 
-impl Where {
-    /// The package that belongs to this rung alone.
-    pub fn package(&self) -> Option<&'static str> {
-        match self {
-            Self::Workspace => None,
-            Self::Host(package)
-            | Self::HostOrVm(package)
-            | Self::HostOrVmWithControlPlane(package)
-            | Self::Vm(package)
-            | Self::Node(package) => Some(package),
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{RUNGS, Where};
+    use crate::{paths, process};
+
+    fn programs(place: &Where) -> &'static [&'static str] {
+        match place {
+            Where::Units => &[],
+            Where::Host(tests)
+            | Where::HostOrVm(tests)
+            | Where::HostOrVmWithControlPlane(tests)
+            | Where::Vm(tests)
+            | Where::Node(tests) => tests,
         }
+    }
+
+    #[test]
+    fn every_test_program_has_its_rung() {
+        let mut cargo = process::cargo("metadata");
+        cargo.current_dir(paths::workspace()).args(["--no-deps", "--offline", "--format-version", "1"]);
+        let metadata: Value = serde_json::from_slice(&cargo.output().unwrap().stdout).unwrap();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let targets = list(&metadata["packages"]).into_iter().flat_map(|package| list(&package["targets"]));
+        let tests = targets.filter(|target| target["kind"] == json!(["test"]));
+        let mut there: Vec<String> = tests.map(|target| target["name"].as_str().unwrap().to_owned()).collect();
+        let mut run: Vec<&str> = RUNGS.iter().flat_map(|rung| programs(&rung.place)).copied().collect();
+        there.sort_unstable();
+        run.sort_unstable();
+        assert_eq!(there, run, "a test program has one rung, and its name is its own");
     }
 }
