@@ -114,6 +114,8 @@ pub(super) fn status(
 /// Where an object stands.
 #[derive(Debug, Default)]
 struct Standing<'a> {
+    /// Nodes whose agents have reported.
+    reports: usize,
     /// Nodes that it concerns.
     concerned: usize,
     /// Of these, nodes on which this version is in force.
@@ -133,7 +135,7 @@ struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     fn of(kind: Kind, name: &str, generation: i64, nodes: &'a BTreeMap<String, Report>, now: Timestamp) -> Self {
-        let mut standing = Self::default();
+        let mut standing = Self { reports: nodes.len(), ..Self::default() };
         for (node, report) in nodes {
             let rows = match kind {
                 Kind::Uplink => &report.uplinks,
@@ -179,8 +181,12 @@ impl<'a> Standing<'a> {
         if let Some(rejection) = rejection {
             return Verdict::no(&rejection.reason, "this version of it is not accepted");
         }
+        if self.reports == 0 {
+            // Whoever folds is about to report: right after an installation nothing is wrong.
+            return Verdict::no(PENDING, "no node's agent has reported yet");
+        }
         if self.concerned == 0 {
-            return Verdict::no("NoNode", "it concerns no node, or no node runs Weir");
+            return Verdict::no("NoNode", "it concerns no node that runs Weir");
         }
         if let [(_, reason, _), ..] = self.failing[..] {
             let is_one = self.failing.iter().all(|(_, other, _)| *other == reason);

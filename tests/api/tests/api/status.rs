@@ -58,6 +58,10 @@ fn columns_conditions_and_events_tell_the_truth() -> Result<()> {
     ensure!(is_in_force(&condition(&cluster, "weirnode", node.name(), "Enforced")?));
     let owner = field(&cluster, "weirnode", node.name(), "{.metadata.ownerReferences[0].kind}")?;
     ensure!(owner == "Node", "the WeirNode does not go with its Node: {owner:?}");
+    for (kind, name) in [("uplink", "wan"), ("traffictier", "bulk")] {
+        let told = events(&cluster, kind, name)?;
+        ensure!(!told.contains("Warning"), "after an installation that went well, {kind} {name} has events\n{told}");
+    }
     let columns = cluster.kubectl(&["get", "traffictiers,uplinks,weirnodes"])?;
     for word in ["ENFORCED", "REASON", "NODES", "PODS", "RATE", "1/1", "True"] {
         ensure!(columns.contains(word), "no {word} in\n{columns}");
