@@ -1,6 +1,7 @@
 //! The manifests in `deploy/` on a real API server, and the rights that they give.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use weir_api_tests::ControlPlane;
 
@@ -130,6 +131,34 @@ fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
     ensure!(daemonset.contains("\"readOnlyRootFilesystem\":true") && !daemonset.contains("privileged"), "{daemonset}");
     let again = install(&cluster, &[])?;
     ensure!(again.lines().all(|line| line.ends_with(" unchanged")), "applied twice: {again}");
+    Ok(())
+}
+
+/// Creates a pod as the controller of a DaemonSet would, in a namespace, without keeping it.
+fn create_pod_of(cluster: &ControlPlane, (home, daemonset): (&str, &str), namespace: &str) -> Result<()> {
+    let template = cluster.kubectl(&["get", "daemonset", "-n", home, daemonset, "-o", "jsonpath={.spec.template}"])?;
+    let mut pod: Value = serde_json::from_str(&template)?;
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["name"] = json!("of-the-daemonset");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), pod.to_string())?;
+    let path = file.path().to_string_lossy();
+    cluster.kubectl(&["create", "--dry-run=server", "-n", namespace, "-f", &path]).map(drop)
+}
+
+#[test]
+fn where_pod_security_is_enforced_the_pods_are_let_in() -> Result<()> {
+    let cluster = ControlPlane::start()?;
+    install(&cluster, &[])?;
+    install_part(&cluster, "cleanup", &[])?;
+    cluster.kubectl(&["create", "namespace", "strict"])?;
+    cluster.kubectl(&["label", "namespace", "strict", "pod-security.kubernetes.io/enforce=baseline"])?;
+    for of @ (home, _) in [("weir-system", "weir"), ("weir-cleanup", "weir-cleanup")] {
+        create_pod_of(&cluster, of, home).with_context(|| format!("a pod of {of:?}"))?;
+        let refused = create_pod_of(&cluster, of, "strict").err().with_context(|| format!("{of:?} needs no label"))?;
+        ensure!(refused.to_string().contains("violates PodSecurity"), "{refused:#}");
+    }
     Ok(())
 }
 
