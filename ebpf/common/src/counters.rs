@@ -34,8 +34,9 @@ pub struct PodUplink {
 
 /// Buckets of [`TierTraffic::delay`].
 pub const DELAY_BUCKETS: usize = 16;
-/// Upper bound of the first bucket, in ns; each next one is double.
-pub const DELAY_FIRST_NS: u64 = 1 << 14;
+/// Upper bound of the first bucket, in ns; each next one is double. The tenth is 40 ms, the longest that bulk is booked
+/// ahead, so that no percentile is told to be longer.
+pub const DELAY_FIRST_NS: u64 = 78_125;
 
 /// What a tier sent over its uplink. Value of `TIER_TRAFFIC`, indexed by tier id.
 #[repr(C)]
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(delay_bucket(0), 0);
         assert_eq!(delay_bucket(DELAY_FIRST_NS), 0);
         assert_eq!(delay_bucket(DELAY_FIRST_NS + 1), 1);
-        assert_eq!(delay_bucket(40_000_000), 12);
+        assert_eq!(delay_bucket(40_000_000), 9);
+        assert_eq!(delay_bucket(40_000_001), 10);
         assert_eq!(delay_bucket(u64::MAX), DELAY_BUCKETS - 1);
     }
 }

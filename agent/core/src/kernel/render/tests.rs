@@ -1,3 +1,5 @@
+use weir_common::counters::delay_bucket;
+
 use super::*;
 use crate::{
     desired::{DesiredTier, DesiredUplink, PodCeiling},
@@ -99,4 +101,10 @@ fn more_pods_than_slots_are_reported_and_the_others_stand() {
     assert_eq!(state.pods.len(), 1_023);
     assert_eq!(notes.len(), 1_100 - 1_023);
     assert_eq!(notes[0].reason, "NoRoom");
+}
+
+#[test]
+fn the_longest_horizon_bounds_a_bucket_of_delays() {
+    let longest = u64::from(Pacing::default().horizon_max_ns);
+    assert_eq!(delay_bucket(longest) + 1, delay_bucket(longest + 1));
 }
