@@ -134,7 +134,7 @@ fn the_manifests_are_applied_whole_and_without_a_warning() -> Result<()> {
     Ok(())
 }
 
-/// Creates a pod as the controller of a DaemonSet would, in a namespace, without keeping it.
+/// Creates a pod as the controller of a `DaemonSet` would, in a namespace, without keeping it.
 fn create_pod_of(cluster: &ControlPlane, (home, daemonset): (&str, &str), namespace: &str) -> Result<()> {
     let template = cluster.kubectl(&["get", "daemonset", "-n", home, daemonset, "-o", "jsonpath={.spec.template}"])?;
     let mut pod: Value = serde_json::from_str(&template)?;
