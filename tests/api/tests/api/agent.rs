@@ -9,7 +9,7 @@ use weir_lab::{Agent, AgentOptions, Lab, LabOptions, NodeOptions};
 use crate::world::{TIER, UPLINK, define, pod};
 
 /// How long something may take that is not measured here.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Waits until something is so.
 pub(crate) fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
