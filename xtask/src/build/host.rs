@@ -43,10 +43,15 @@ pub fn host_binaries(profile: Profile) -> Result<Vec<Artifact>> {
 /// Builds integration test programs by their names, each in a package of its own, without running them.
 pub fn test_programs(names: &[&str]) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("test");
-    cargo.args(["--no-run", "--workspace"]).args(names.iter().flat_map(|name| ["--test", name]));
+    cargo.args(["--no-run", "--workspace"]).args(named(names));
     let mut built = executables(&mut cargo)?;
     built.retain(|artifact| artifact.is_test);
     Ok(built)
+}
+
+/// Cargo's options for integration test programs by their names.
+pub fn named<'a>(tests: &[&'a str]) -> Vec<&'a str> {
+    tests.iter().flat_map(|test| ["--test", test]).collect()
 }
 
 /// Runs a cargo build and gives the executables that it names.

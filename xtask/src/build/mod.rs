@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-pub use self::host::{Artifact, Profile, executables, host_binaries, test_programs};
+pub use self::host::{Artifact, Profile, executables, host_binaries, named, test_programs};
 pub use self::object::build_object;
 
 /// Arguments of `cargo xtask build`.

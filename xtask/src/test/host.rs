@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 
 use super::programs::Program;
 use super::{Args, Tally, Where, machine};
-use crate::{paths, process};
+use crate::{build, paths, process};
 
 impl Where {
     /// Runs the tests of a rung. An error means that they could not run.
@@ -21,11 +21,11 @@ impl Where {
                 run_here(&["--lib", "--bins"], &[], args, tally)?;
                 run_here(&["--doc"], &[], args, tally)
             }
-            Self::Host(tests) => run_here(&named(tests), &[], args, tally),
+            Self::Host(tests) => run_here(&build::named(tests), &[], args, tally),
             Self::HostOrVm(tests) | Self::HostOrVmWithControlPlane(tests) => {
                 let programs = self.programs()?;
                 match why_not_here() {
-                    None => run_here(&named(tests), &programs, args, tally),
+                    None => run_here(&build::named(tests), &programs, args, tally),
                     Some(reason) => {
                         eprintln!("{reason}, so these tests run in the VM");
                         machine::run(tests, &programs, args, tally)
@@ -36,11 +36,6 @@ impl Where {
             Self::Node(tests) => machine::run_on_a_node(tests, args, tally),
         }
     }
-}
-
-/// Cargo's options for integration tests by their names.
-fn named(tests: &[&'static str]) -> Vec<&'static str> {
-    tests.iter().flat_map(|test| ["--test", test]).collect()
 }
 
 /// What keeps kernel programs from being loaded on the host, if anything.

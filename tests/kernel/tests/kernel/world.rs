@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, CallOptions, Server};
 use weir_lab::{
@@ -112,29 +112,15 @@ impl World {
     }
 
     /// Likewise, of any device of the node.
-    ///
-    /// A stall of the machine idles a link, but lets nothing through that is not allowed: what is too little is measured
-    /// up to three times, what is too much fails at once.
     pub(crate) fn ensure_rate_of(&self, device: &str, what: &str, mbit: f64, range: RangeInclusive<f64>) -> Result<()> {
-        let mut rates = Vec::new();
-        while rates.len() < 3 {
-            let rate = self.rate_of(device)?;
-            rates.push(rate);
-            if rate > mbit * range.end() {
-                break;
-            }
-            if rate >= mbit * range.start() {
-                return Ok(());
-            }
-        }
-        bail!("{what}: {rates:.2?} Mbit/s on the wire of {device}, which should be {range:?} of {mbit:.2}")
+        until_enough(|| is_enough(what, self.rate_of(device, MEASURE)?, mbit, &range))
     }
 
-    /// What leaves the node by a device, in Mbit/s on the wire.
-    fn rate_of(&self, device: &str) -> Result<f64> {
+    /// What leaves the node by a device for `time`, in Mbit/s on the wire.
+    pub(crate) fn rate_of(&self, device: &str, time: Duration) -> Result<f64> {
         let sent = || Counters::read(self.node.ns(), device);
         let (start, before) = (Instant::now(), sent()?);
-        std::thread::sleep(MEASURE);
+        std::thread::sleep(time);
         let (after, time) = (sent()?, start.elapsed());
         #[allow(clippy::cast_precision_loss)] // bytes of some seconds
         let bits = (after.tx_bytes - before.tx_bytes) as f64 * 8.0;
@@ -150,10 +136,32 @@ impl World {
     }
 }
 
+/// Whether a rate is within these multiples of `mbit`; an error if it is over them.
+pub(crate) fn is_enough(what: &str, rate: f64, mbit: f64, range: &RangeInclusive<f64>) -> Result<bool> {
+    let told = format!("{what}: {rate:.2} Mbit/s on the wire, which should be {range:?} of {mbit:.2}");
+    ensure!(rate <= mbit * range.end(), "{told}");
+    let enough = rate >= mbit * range.start();
+    if !enough {
+        eprintln!("{told}");
+    }
+    Ok(enough)
+}
+
+/// Measures up to three times, until there is enough. What is too much is an error at once: a stall of the machine idles
+/// a link, but lets nothing through that is not allowed.
+pub(crate) fn until_enough(mut measure: impl FnMut() -> Result<bool>) -> Result<()> {
+    for _ in 0..3 {
+        if measure()? {
+            return Ok(());
+        }
+    }
+    bail!("too little, three times")
+}
+
 /// Measures up to three times; the first good one counts.
 ///
 /// For what a stall of the machine can only make look worse: it idles a link and delays packets, but never fills the
-/// one or hurries the others. Upper limits are not measured in this way: see [`World::ensure_rate`].
+/// one or hurries the others. Upper limits are not measured in this way: see [`until_enough`].
 pub(crate) fn best_of_three(mut measure: impl FnMut() -> Result<()>) -> Result<()> {
     for attempt in 1..3 {
         match measure() {
