@@ -21,6 +21,11 @@ pub(crate) fn within(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()>
     Ok(())
 }
 
+/// An agent that may do everything at the API server. A failing test shows its log.
+pub(crate) fn as_admin(cluster: &ControlPlane) -> Result<AgentOptions> {
+    Ok(AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() })
+}
+
 /// Whether the agent counts the pod in the tier.
 pub(crate) fn is_in_tier(agent: &Agent) -> Result<bool> {
     let labels = [("pod", "seed"), ("tier", "bulk")];
@@ -42,8 +47,7 @@ fn what_kubectl_says_is_enforced_also_while_the_api_server_is_away() -> Result<(
     }
     let mut kubelet = Kubelet::join(&cluster, &node)?;
     kubelet.work()?;
-    let options =
-        AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
+    let options = as_admin(&cluster)?;
     let agent = node.start_agent(&options)?;
     ensure!(!is_in_tier(&agent)?, "a pod without the label is in the tier");
 

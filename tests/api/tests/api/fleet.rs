@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use weir_api_tests::{ControlPlane, Kubelet, Setup};
-use weir_lab::{Agent, AgentOptions, Lab, LabOptions, Node, NodeOptions};
+use weir_lab::{Agent, Lab, LabOptions, Node, NodeOptions};
 
 use crate::{
-    agent::within,
+    agent::{as_admin, within},
     status::{condition, field, is_in_force},
     world::{TIER, UPLINK, define, pod},
 };
@@ -41,8 +41,7 @@ fn several_nodes_are_told_of_as_one() -> Result<()> {
         }
     }
     kubelets.iter_mut().try_for_each(Kubelet::work)?;
-    let options =
-        AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
+    let options = as_admin(&cluster)?;
     let start = |node| Node::start_agent(node, &options);
     let mut agents = nodes.iter().map(|node| start(node).map(Some)).collect::<Result<Vec<_>>>()?;
     within("all nodes and pods are counted", || Ok(counts(&cluster)? == "3/3 6/6"))?;

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use weir_api_tests::{ControlPlane, Kubelet};
-use weir_lab::{AgentOptions, Lab, LabOptions, NodeOptions};
+use weir_lab::{Lab, LabOptions, NodeOptions};
 
 use crate::{
-    agent::within,
+    agent::{as_admin, within},
     world::{TIER, UPLINK, define, pod},
 };
 
@@ -47,8 +47,7 @@ fn columns_conditions_and_events_tell_the_truth() -> Result<()> {
     }
     let mut kubelet = Kubelet::join(&cluster, &node)?;
     kubelet.work()?;
-    let options =
-        AgentOptions { kubeconfig: Some(cluster.kubeconfig("admin")?), tell_log: true, ..AgentOptions::default() };
+    let options = as_admin(&cluster)?;
     let agent = node.start_agent(&options)?;
     within("the tier is said to be enforced", || {
         Ok(is_in_force(&condition(&cluster, "traffictier", "bulk", "Enforced")?))
