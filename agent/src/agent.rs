@@ -130,7 +130,9 @@ const QUIET: &str = "kube_client::client::builder=off";
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
     let told = signals::told_to_end()?;
     tokio::spawn(async move {
-        info!("{}", told.await);
+        // Awaited outside of the macro, whose arguments are not evaluated where the level is off.
+        let signal = told.await;
+        info!(signal, "stopping");
         stop.cancel();
     });
     Ok(())

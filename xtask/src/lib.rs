@@ -8,6 +8,8 @@ pub mod build;
 pub mod cluster;
 pub mod demo;
 pub mod image;
+#[cfg(test)]
+mod log_effects;
 pub mod paths;
 pub mod process;
 pub mod scene;

@@ -37,6 +37,19 @@ fn a_terminated_agent_leaves_shaping_in_force() -> Result<()> {
 }
 
 #[test]
+fn an_agent_that_logs_only_errors_shapes_until_it_is_stopped() -> Result<()> {
+    let world = World::new()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.node.start_agent(&AgentOptions { log: "error".to_owned(), ..AgentOptions::default() })?;
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    drop(call);
+    let finished = agent.terminate()?;
+    ensure!(finished.code == Some(0), "it ended with {:?}\n{}", finished.code, finished.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_second_agent_refuses_to_start() -> Result<()> {
     let world = World::new()?;
     let (seed, first, call) = world.shaped()?;
