@@ -19,6 +19,7 @@ use crate::{
     serve::{Health, Listeners, Served, serve, snapshot_channel},
     signals,
     source::Update,
+    supervise::Tasks,
 };
 
 /// The loop beats every 2 s; a round over 250 pods takes far less than the rest.
@@ -32,13 +33,14 @@ pub async fn run(args: &AgentArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     log_to_stderr(&config.log)?;
-    let stop = CancellationToken::new();
-    stop_on_signals(stop.clone())?;
-    enforce(config, stop).await?;
+    enforce(config).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+async fn enforce(config: Config) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let mut tasks = Tasks::new(stop.clone());
+    tasks.spawn("the handler of signals", stop_on_signals(signals::told_to_end()?, stop.clone()));
     let state = StateFolder::open(&config.state_dir)?;
     let lock = Lock::take(&state)?;
     let listeners = Listeners::bind(&config.listen).await?;
@@ -73,16 +75,15 @@ async fn enforce(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         }),
     };
     let served = Served { snapshots, health, kernel };
-    // Whichever ends first ends the other: an agent that cannot be asked, or does not enforce, must be restarted.
-    let guard = stop.clone().drop_guard();
-    let answering = tokio::spawn(serve(listeners, served, stop.clone()));
-    let reporting = reporting.map(|reporting| tokio::spawn(reporting.run(stop.clone())));
-    let result = reconciler.run(source.updates(), requests, stop).await;
-    drop(guard);
-    answering.await.context("the server's task ended early")??;
+    let updates = source.updates();
+    tasks.spawn("the source of objects", source.run(stop.clone()));
+    tasks.spawn("the servers", serve(listeners, served, stop.clone()));
     if let Some(reporting) = reporting {
-        reporting.await.context("the task that reports to the API server ended early")?;
+        tasks.spawn("reporting to the API server", reporting.run(stop.clone()));
     }
+    // It blocks while the kernel attaches programs, so it has this thread to itself.
+    let running = Box::pin(reconciler.run(updates, requests, stop));
+    let result = tasks.run_with("the reconcile loop", running).await;
     drop(lock);
     result
 }
@@ -109,6 +110,20 @@ impl Objects {
             Self::Kubernetes(source) => source.updates(),
         }
     }
+
+    /// Keeps the source until `stop` is cancelled. Fails when its task or thread ends before.
+    async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let ended = async {
+            match &mut self {
+                Self::Files(source) => source.ended().await,
+                Self::Kubernetes(source) => source.ended().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            error = ended => Err(error),
+        }
+    }
 }
 
 /// Logs to standard error, where both a terminal and a container's runtime read.
@@ -127,13 +142,12 @@ fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
 /// What only repeats our own words.
 const QUIET: &str = "kube_client::client::builder=off";
 
-fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
-    let told = signals::told_to_end()?;
-    tokio::spawn(async move {
+async fn stop_on_signals(told: impl Future<Output = &'static str>, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => {}
         // Awaited outside of the macro, whose arguments are not evaluated where the level is off.
-        let signal = told.await;
-        info!(signal, "stopping");
-        stop.cancel();
-    });
+        signal = told => info!(signal, "stopping"),
+    }
+    stop.cancel();
     Ok(())
 }

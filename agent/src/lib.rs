@@ -13,3 +13,4 @@ pub mod reconcile;
 pub mod serve;
 pub mod signals;
 pub mod source;
+mod supervise;

@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use anyhow::anyhow;
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode, CreateKind, ModifyKind},
@@ -26,7 +27,7 @@ use super::{
     loaded::{read, reasons},
     pace::{Change, Pace},
 };
-use crate::source::Update;
+use crate::{source::Update, supervise::message};
 
 /// Why a folder cannot be a source.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,8 @@ pub enum SourceError {
 /// A folder of YAML files, watched until this is dropped.
 #[derive(Debug)]
 pub struct FileSource {
-    updates: watch::Sender<Option<Update>>,
+    /// Its sender is the thread's: where that is gone, the thread is too.
+    updates: watch::Receiver<Option<Update>>,
     messages: mpsc::Sender<Message>,
     thread: Option<JoinHandle<()>>,
 }
@@ -72,8 +74,8 @@ impl FileSource {
     /// Reads the folder, and watches it from then on. The first update is there when this returns.
     pub fn start(path: &Path) -> Result<Self, SourceError> {
         let (messages, inbox) = mpsc::channel();
-        let (updates, _) = watch::channel(None);
-        let mut keeper = Keeper::open(path, messages.clone(), updates.clone())?;
+        let (sender, updates) = watch::channel(None);
+        let mut keeper = Keeper::open(path, messages.clone(), sender)?;
         let thread = thread::Builder::new()
             .name("weir-files".to_owned())
             .spawn(move || keeper.run(&inbox))
@@ -84,9 +86,20 @@ impl FileSource {
     /// The updates from now on, beginning with the present one. Only the newest is kept for who is slow.
     #[must_use]
     pub fn updates(&self) -> watch::Receiver<Option<Update>> {
-        let mut updates = self.updates.subscribe();
+        let mut updates = self.updates.clone();
         updates.mark_changed();
         updates
+    }
+
+    /// Waits until the thread ends, which it does not do by itself, and returns how it ended.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        while self.updates.changed().await.is_ok() {}
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => {
+                anyhow!("the thread that watches the folder of objects panicked: {}", message(panic.as_ref()))
+            }
+            Some(Ok(())) | None => anyhow!("the thread that watches the folder of objects ended by itself"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::anyhow;
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, Fuse, FusedFuture as _},
@@ -13,7 +14,7 @@ use futures::{
 use kube::{Error, runtime::watcher};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
     time::{MissedTickBehavior, interval},
 };
 use tracing::{info, warn};
@@ -31,7 +32,7 @@ use super::{
     retry::Retry,
     watches::Heard,
 };
-use crate::source::Update;
+use crate::{source::Update, supervise::message};
 
 /// How often it is looked whether it is time to ask if it is there. While a watch fails, it is asked as [`Retry`] says.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,7 +47,8 @@ const NOT_LISTED: &str = "not every kind of object has been listed: what was las
 /// A cluster's objects, watched until this is dropped.
 #[derive(Debug)]
 pub struct KubeSource {
-    updates: watch::Sender<Option<Update>>,
+    /// Its sender is the task's.
+    updates: watch::Receiver<Option<Update>>,
     task: JoinHandle<()>,
 }
 
@@ -66,7 +68,7 @@ impl KubeSource {
             unreadable_since: Some(*since),
             versions: Versions::of(world),
         });
-        let (updates, _) = watch::channel(first);
+        let (sender, updates) = watch::channel(first);
         let watching = Watching {
             link,
             cluster: None,
@@ -76,7 +78,7 @@ impl KubeSource {
             is_listed: false,
             memory,
             is_stored: true,
-            updates: updates.clone(),
+            updates: sender,
         };
         Ok(Self { updates, task: tokio::spawn(watching.run()) })
     }
@@ -84,9 +86,17 @@ impl KubeSource {
     /// The updates from now on, beginning with the present one. Only the newest is kept for who is slow.
     #[must_use]
     pub fn updates(&self) -> watch::Receiver<Option<Update>> {
-        let mut updates = self.updates.subscribe();
+        let mut updates = self.updates.clone();
         updates.mark_changed();
         updates
+    }
+
+    /// Waits until the task ends, which it does not do by itself, and returns how it ended.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        match (&mut self.task).await.map_err(JoinError::try_into_panic) {
+            Err(Ok(panic)) => anyhow!("the task that watches the API server panicked: {}", message(panic.as_ref())),
+            Ok(()) | Err(Err(_)) => anyhow!("the task that watches the API server ended by itself"),
+        }
     }
 }
 
@@ -302,4 +312,17 @@ fn explain(kind: Kind, error: &watcher::Error) -> String {
         _ => String::new(),
     };
     format!("{}{remedy}", status.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_task_is_noticed() {
+        let (_sender, updates) = watch::channel(None);
+        let mut source = KubeSource { updates, task: tokio::spawn(async { panic!("no such kind") }) };
+        let error = source.ended().await.to_string();
+        assert_eq!(error, "the task that watches the API server panicked: no such kind");
+    }
 }

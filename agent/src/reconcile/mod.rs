@@ -151,10 +151,8 @@ impl Reconciler {
         loop {
             let cause = tokio::select! {
                 () = stop.cancelled() => break,
-                changed = updates.changed() => {
-                    changed.context("the source of objects has ended")?;
-                    Cause::Objects
-                }
+                // The end of a source is noticed by whoever supervises it.
+                Ok(()) = updates.changed() => Cause::Objects,
                 event = events.next() => {
                     event.context("cannot listen for changes of the network")?;
                     Cause::Network

@@ -61,6 +61,28 @@ async fn the_first_update_is_there_at_once() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_thread_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = FileSource::start(folder.path()).unwrap();
+    source.messages.send(Message::Stop).unwrap();
+    let error = tokio::time::timeout(LONG, source.ended()).await.expect("noticed");
+    assert_eq!(error.to_string(), "the thread that watches the folder of objects ended by itself");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_thread_is_noticed() {
+    let (sender, updates) = watch::channel(None);
+    let (messages, _inbox) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let _sender = sender;
+        panic!("not a folder");
+    });
+    let mut source = FileSource { updates, messages, thread: Some(thread) };
+    let error = tokio::time::timeout(LONG, source.ended()).await.expect("noticed");
+    assert_eq!(error.to_string(), "the thread that watches the folder of objects panicked: not a folder");
+}
+
+#[tokio::test]
 async fn a_written_a_new_and_a_removed_file_are_seen() {
     let mut watched = Watched::new(&[("a.yaml", &node("n1"))]);
     fs::write(watched.at("a.yaml"), node("n2")).unwrap();

@@ -65,7 +65,7 @@ impl Cluster {
         Self { connection: Connection::by(access), election: Election::of(&node), node, updates }
     }
 
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let (mut complaint, mut retry) = (Complaint::default(), Retry::default());
         while !stop.is_cancelled() {
             let result = tokio::select! {
@@ -91,6 +91,7 @@ impl Cluster {
         if let Ok(client) = self.connection.client().await {
             let _ = briefly(self.election.release(&client)).await;
         }
+        Ok(())
     }
 
     /// Looks whether the lease can be had, and folds for as long as it is ours.

@@ -19,12 +19,12 @@ mod write;
 use std::{future::Future, time::Duration};
 
 use kube::Client;
-use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::access::Access;
-use crate::{serve::SnapshotSource, source::Update};
+use crate::{serve::SnapshotSource, source::Update, supervise::Tasks};
 
 pub use node::NodeFacts;
 
@@ -49,18 +49,17 @@ pub struct Reporting {
 
 impl Reporting {
     /// Tells until `stop` is cancelled, then lets go of the lease.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// When one of its tasks ends before.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { access, node, facts, snapshots, rounds, updates } = self;
         let own = own::Own::new(access.clone(), node.clone(), facts, snapshots, rounds);
         let cluster = cluster::Cluster::new(access, node, updates);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(own.run(stop.clone()));
-        tasks.spawn(cluster.run(stop.clone()));
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                warn!(%error, "a task that reports to the API server ended early");
-            }
-        }
+        let mut tasks = Tasks::new(stop.clone());
+        tasks.spawn("the report on this node", own.run(stop.clone()));
+        tasks.spawn("the report on all nodes", cluster.run(stop));
+        tasks.run().await
     }
 }
 

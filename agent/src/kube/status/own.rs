@@ -73,18 +73,18 @@ impl Own {
         }
     }
 
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let (mut complaint, mut retry) = (Complaint::default(), Retry::default());
         let mut wait = PATIENCE;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
-                changed = self.rounds.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return Ok(()),
+                changed = self.rounds.changed() => if changed.is_err() { return Ok(()) },
                 () = sleep(wait) => {}
             }
             // An API server that hangs must not hold up the agent's end.
             let looked = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 looked = self.look() => looked,
             };
             let pause;
@@ -101,7 +101,7 @@ impl Own {
                 }
             };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 () = sleep(pause) => {}
             }
         }

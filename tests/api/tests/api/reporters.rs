@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_mins(1);
 /// The reports of a node whose kernel does all that it is told.
 struct Reporter {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<()>>,
     rounds: watch::Sender<u64>,
     _source: KubeSource,
     _folder: TempDir,
@@ -72,7 +72,7 @@ impl Reporter {
     /// Ends it like SIGTERM.
     async fn end(self) -> Result<()> {
         self.stop.cancel();
-        timeout(SOON, self.task).await.context("it does not end")?.context("it ended by a panic")
+        timeout(SOON, self.task).await.context("it does not end")?.context("it ended by a panic")?
     }
 
     /// Ends it like SIGKILL.
