@@ -20,9 +20,8 @@ pub(super) struct QdiscKeeper {
     state: StateFolder,
     take_over: bool,
     recorded: RecordedQdiscs,
-    /// Devices that carry an uplink now.
-    wanted: BTreeSet<u32>,
-    /// What the last look led to, for rounds that change no interface.
+    /// What the last look that succeeded led to, for rounds that change no interface. A look that fails leaves it as
+    /// it is, because a device that is missing here gets its old qdisc back.
     last: Option<(BTreeMap<String, BTreeSet<u32>>, Kept)>,
 }
 
@@ -39,12 +38,14 @@ pub(super) struct Kept {
     pub(super) qdiscs: BTreeMap<String, BTreeMap<String, String>>,
     /// Interfaces that another shaper has.
     refused: BTreeSet<u32>,
+    /// Devices that carry an uplink.
+    wanted: BTreeSet<u32>,
 }
 
 impl QdiscKeeper {
     pub(super) fn new(state: StateFolder, take_over: bool) -> anyhow::Result<Self> {
         let recorded = state.qdiscs()?;
-        Ok(Self { state, take_over, recorded, wanted: BTreeSet::new(), last: None })
+        Ok(Self { state, take_over, recorded, last: None })
     }
 
     /// Puts `fq` where it is missing, and takes interfaces out of `desired` that another shaper has.
@@ -75,7 +76,6 @@ impl QdiscKeeper {
 
     async fn look(&mut self, netlink: &Netlink, host: &Host, desired: &Desired) -> anyhow::Result<Kept> {
         let mut kept = Kept::default();
-        self.wanted.clear();
         if desired.uplinks.is_empty() {
             return Ok(kept);
         }
@@ -129,10 +129,10 @@ impl QdiscKeeper {
                         kept.refused.insert(interface);
                         kept.notes.push(another_shaper(name, &host.name(carrier), &kind));
                     }
-                    Decision::Keep => drop(self.wanted.insert(carrier)),
+                    Decision::Keep => drop(kept.wanted.insert(carrier)),
                     Decision::Install if !has_fq => {}
                     Decision::Install => {
-                        self.wanted.insert(carrier);
+                        kept.wanted.insert(carrier);
                         self.install(netlink, host, carrier, queues, current.get(&carrier)).await?;
                         installed = true;
                     }
@@ -175,8 +175,9 @@ impl QdiscKeeper {
 
     /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone.
     pub(super) async fn forget_unwanted(&mut self, netlink: &Netlink, host: &Host) -> anyhow::Result<()> {
+        let Some((_, kept)) = &self.last else { return Ok(()) };
         let unwanted: Vec<u32> =
-            self.recorded.0.keys().filter(|ifindex| !self.wanted.contains(ifindex)).copied().collect();
+            self.recorded.0.keys().filter(|ifindex| !kept.wanted.contains(ifindex)).copied().collect();
         for &ifindex in &unwanted {
             let Some(recorded) = self.recorded.0.get(&ifindex).cloned() else { continue };
             if host.links.contains_key(&ifindex) {

@@ -8,6 +8,7 @@ mod ceilings;
 mod coexistence;
 mod degraded;
 mod devices;
+mod failures;
 mod identity;
 mod lab;
 mod lifecycle;
