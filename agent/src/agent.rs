@@ -15,10 +15,11 @@ use crate::{
     files::FileSource,
     kube::{KubeSource, status::Reporting},
     net::Netlink,
-    reconcile::{Lock, Reconciler, Settings, StateFolder},
+    reconcile::{Reconciler, Settings},
     serve::{Health, Listeners, Served, serve, snapshot_channel},
     signals,
     source::Update,
+    state::{Lock, StateFolder},
     supervise::Tasks,
 };
 

@@ -6,8 +6,11 @@ use weir_cli::cleanup::{Action, Outcome};
 
 use crate::{
     datapath::remove::{self, Removed},
-    net::{Netlink, qdisc::Restored},
-    reconcile::{Lock, StateFolder},
+    net::{
+        Netlink,
+        qdisc::{Recorded, Restored},
+    },
+    state::{Lock, RecordedQdisc, StateFolder},
 };
 
 /// Detaches the programs, removes the pins, and puts back the qdiscs that stood there before.
@@ -29,7 +32,14 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
     }
 
     let mut recorded = state.qdiscs()?;
-    let before = std::mem::take(&mut recorded.0);
+    let mut before = std::mem::take(&mut recorded.0);
+    for (ifindex, root) in netlink.root_qdiscs().await? {
+        // A qdisc of ours whose record was lost.
+        if root.is_ours() {
+            let name = names.get(&ifindex).cloned().unwrap_or_else(|| format!("interface {ifindex}"));
+            before.entry(ifindex).or_insert(RecordedQdisc { name, before: Recorded::KernelDefault });
+        }
+    }
     for (ifindex, entry) in before {
         let outcome = match netlink.restore_qdisc(ifindex, entry.before.clone()).await {
             Ok(Restored::Done) => Outcome::Done,

@@ -13,4 +13,5 @@ pub mod reconcile;
 pub mod serve;
 pub mod signals;
 pub mod source;
+pub mod state;
 mod supervise;

@@ -11,6 +11,8 @@ use tracing::warn;
 use weir_api::Object;
 use weir_core::model::World;
 
+use crate::state::file;
+
 /// Raised when the form changes; what an agent of another form wrote is not read.
 const FORM: u32 = 1;
 
@@ -75,12 +77,9 @@ impl Memory {
 
     /// Writes what is known now, in one step.
     pub(super) fn write(&self, node: &str, world: &World) {
-        let fresh = self.0.with_extension("new");
         let storing = Storing { form: FORM, node, objects: Object::all_of(world).collect() };
-        let written = serde_json::to_vec(&storing)
-            .map_err(std::io::Error::other)
-            .and_then(|text| fs::write(&fresh, text))
-            .and_then(|()| fs::rename(&fresh, &self.0));
+        let written =
+            serde_json::to_vec(&storing).map_err(std::io::Error::other).and_then(|text| file::write(&self.0, &text));
         if let Err(error) = written {
             warn!(file = %self.0.display(), %error, "what is known cannot be kept for a restart");
         }

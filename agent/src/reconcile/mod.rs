@@ -7,7 +7,6 @@ mod beginnings;
 mod departed;
 mod qdiscs;
 mod round;
-mod state;
 mod view;
 
 use std::{
@@ -38,9 +37,8 @@ use crate::{
     net::{Netlink, events::Events, retry::Awaited},
     serve::{Health, SnapshotRequest},
     source::Update,
+    state::StateFolder,
 };
-
-pub use state::{Lock, RecordedQdiscs, StateFolder};
 
 use departed::Departed;
 use qdiscs::QdiscKeeper;

@@ -9,10 +9,12 @@ use weir_core::{
     model::{ObjectRef, Rejection},
 };
 
-use super::state::{RecordedQdisc, RecordedQdiscs, StateFolder};
-use crate::net::{
-    Error, Netlink,
-    qdisc::{Decision, RootQdisc, carriers, decide},
+use crate::{
+    net::{
+        Error, Netlink,
+        qdisc::{Decision, Recorded, RootQdisc, carriers, decide},
+    },
+    state::{RecordedQdisc, RecordedQdiscs, StateFolder},
 };
 
 /// Keeps the qdiscs of uplinks as they should be.
@@ -129,7 +131,12 @@ impl QdiscKeeper {
                         kept.refused.insert(interface);
                         kept.notes.push(another_shaper(name, &host.name(carrier), &kind));
                     }
-                    Decision::Keep => drop(kept.wanted.insert(carrier)),
+                    Decision::Keep => {
+                        kept.wanted.insert(carrier);
+                        if current.get(&carrier).is_some_and(RootQdisc::is_ours) {
+                            self.adopt(carrier, &host.name(carrier))?;
+                        }
+                    }
                     Decision::Install if !has_fq => {}
                     Decision::Install => {
                         kept.wanted.insert(carrier);
@@ -151,7 +158,9 @@ impl QdiscKeeper {
         current: Option<&RootQdisc>,
     ) -> anyhow::Result<()> {
         let name = host.name(ifindex);
-        if !current.is_some_and(RootQdisc::is_ours) {
+        if current.is_some_and(RootQdisc::is_ours) {
+            self.adopt(ifindex, &name)?;
+        } else {
             let before = netlink.record_qdisc(ifindex).await?;
             self.recorded.0.insert(ifindex, RecordedQdisc { name: name.clone(), before });
             // Before the change: an agent that dies in between must not leave a qdisc that nobody knows of.
@@ -171,6 +180,16 @@ impl QdiscKeeper {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Records the kernel's default for a qdisc of ours whose record was lost, so that it is put back one day.
+    fn adopt(&mut self, ifindex: u32, name: &str) -> anyhow::Result<()> {
+        if self.recorded.0.contains_key(&ifindex) {
+            return Ok(());
+        }
+        let entry = RecordedQdisc { name: name.to_owned(), before: Recorded::KernelDefault };
+        self.recorded.0.insert(ifindex, entry);
+        self.state.save_qdiscs(&self.recorded)
     }
 
     /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone.

@@ -86,6 +86,26 @@ fn cleanup_takes_everything_out_and_restores_the_qdisc() -> Result<()> {
 }
 
 #[test]
+fn a_damaged_record_of_qdiscs_does_not_keep_the_agent_from_starting() -> Result<()> {
+    let world = World::new()?;
+    let before = world.node.ns().qdiscs("eth0")?[0].kind.clone();
+    world.agent()?.terminate()?;
+    let record = world.node.state_dir().join("qdiscs.json");
+    std::fs::write(&record, "{\"3\": {\"na")?;
+
+    let agent = world.agent()?;
+    ensure!(agent.log().contains("qdiscs.json.damaged"), "nothing says what happened:\n{}", agent.log());
+    ensure!(record.with_extension("json.damaged").exists(), "the damaged file is gone");
+    agent.terminate()?;
+    // Lost again, with nobody to notice but the cleanup.
+    std::fs::remove_file(&record)?;
+    world.cleanup()?;
+    let after = world.node.ns().qdiscs("eth0")?[0].kind.clone();
+    ensure!(after == before, "eth0 had {before}, and after cleanup has {after}");
+    Ok(())
+}
+
+#[test]
 fn every_queue_of_a_multi_queue_device_gets_fq() -> Result<()> {
     let world = World::with(None, NodeOptions { queues: 4, ..NodeOptions::default() })?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
