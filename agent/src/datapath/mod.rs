@@ -21,6 +21,7 @@ pub mod test_run;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +32,8 @@ pub use error::DatapathError;
 use attach::Attacher;
 use aya::programs::ProgramFd;
 use tables::Tables;
+
+use crate::state::file;
 
 /// Names of interfaces by ifindex, which attaching needs.
 pub type InterfaceNames = BTreeMap<u32, String>;
@@ -118,7 +121,11 @@ impl Pins {
         self.links().join(format!("{ifindex}-{}", program.name()))
     }
 
+    /// Makes the folders. Only root may enter them, because whoever can open a map can read and change it.
     fn create(&self) -> Result<(), DatapathError> {
-        std::fs::create_dir_all(self.links()).map_err(|source| DatapathError::PinFolder { path: self.links(), source })
+        let failed = |source| DatapathError::PinFolder { path: self.links(), source };
+        std::fs::DirBuilder::new().recursive(true).mode(file::FOLDER).create(self.links()).map_err(failed)?;
+        // An earlier agent may have made it otherwise.
+        self.root.parent().map_or(Ok(()), |weir| file::protect(weir, file::FOLDER)).map_err(failed)
     }
 }

@@ -3,12 +3,13 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
 };
 
 use anyhow::{Context as _, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use super::StateFolder;
+use super::{StateFolder, file};
 
 /// Held by the one agent of a node; goes with its process.
 pub struct Lock {
@@ -19,7 +20,8 @@ impl Lock {
     /// Takes the lock, or says who has it.
     pub fn take(folder: &StateFolder) -> anyhow::Result<Self> {
         let path = folder.0.join("agent.lock");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(file::FILE).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {

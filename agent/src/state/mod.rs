@@ -7,7 +7,8 @@ mod lock;
 use std::{
     collections::BTreeMap,
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +19,12 @@ use tracing::warn;
 pub use lock::Lock;
 
 use crate::net::qdisc::Recorded;
+
+/// Every file that the agent may leave here.
+const OWN: [&str; 6] =
+    ["agent.lock", "objects.json", "objects.new", "qdiscs.json", "qdiscs.json.damaged", "qdiscs.new"];
+/// The admin socket, which stands here by default and has a mode of its own.
+const SOCKET: &str = "weir.sock";
 
 /// What stood on each interface before Weir, by ifindex.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +45,16 @@ pub struct RecordedQdisc {
 pub struct StateFolder(PathBuf);
 
 impl StateFolder {
-    /// Opens it, and makes it if needed.
+    /// Opens it, and makes it if needed. Whoever made it, only its owner may read what is in it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(file::FOLDER)
+            .create(path)
             .with_context(|| format!("cannot make the state folder {} (stateDir)", path.display()))?;
+        if let Err(error) = protect(path) {
+            warn!(folder = %path.display(), %error, "the state folder (stateDir) stays readable for others");
+        }
         Ok(Self(path.to_owned()))
     }
 
@@ -92,9 +105,65 @@ impl StateFolder {
     }
 }
 
+/// Takes the state folder and the files in it from others. A folder that holds what is not Weir's, such as `/run`,
+/// stays open, because others need it.
+fn protect(path: &Path) -> io::Result<()> {
+    let mut is_shared = false;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if OWN.iter().any(|own| entry.file_name() == *own) {
+            file::protect(&entry.path(), file::FILE)?;
+        } else {
+            is_shared |= entry.file_name() != SOCKET;
+        }
+    }
+    if is_shared { Ok(()) } else { file::protect(path, file::FOLDER) }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    }
+
+    fn open_to_all(path: &Path) {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
+
+    #[test]
+    fn what_is_kept_is_for_root_alone() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("weir");
+        StateFolder::open(&path)?.save_qdiscs(&RecordedQdiscs::default())?;
+        assert_eq!((mode(&path), mode(&path.join("qdiscs.json"))), (0o700, 0o600));
+
+        // As an earlier agent, or the kubelet, made them.
+        let objects = path.join("objects.json");
+        fs::write(&objects, "{}")?;
+        fs::write(path.join("weir.sock"), "")?;
+        open_to_all(&objects);
+        open_to_all(&path);
+        let state = StateFolder::open(&path)?;
+        let _lock = Lock::take(&state)?;
+        assert_eq!((mode(&path), mode(&objects), mode(&path.join("agent.lock"))), (0o700, 0o600, 0o600));
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_that_others_use_too_stays_open() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        open_to_all(folder.path());
+        fs::write(folder.path().join("another.pid"), "1")?;
+        let state = StateFolder::open(folder.path())?;
+        state.save_qdiscs(&RecordedQdiscs::default())?;
+        assert_eq!((mode(folder.path()), mode(&state.qdiscs_path())), (0o755, 0o600));
+        Ok(())
+    }
 
     #[test]
     fn records_come_back() -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Every program loads, verifies, and does with a made-up packet what it should, by each of its ways out.
 
 mod near;
+mod pins;
 
 use std::{net::Ipv4Addr, path::Path};
 
