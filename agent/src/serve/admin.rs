@@ -2,25 +2,22 @@
 
 use std::{pin::Pin, time::Duration};
 
-use anyhow::Context;
 use futures::{Stream, StreamExt};
-use tokio::time::MissedTickBehavior;
-use tokio_stream::wrappers::{IntervalStream, UnixListenerStream};
+use hyper_util::service::TowerToHyperService;
+use tokio::{net::UnixListener, time::MissedTickBehavior};
+use tokio_stream::wrappers::IntervalStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{Request, Response, Status, service::Routes};
 use weir_api::admin::{self, DEFAULT_INTERVAL_NS, MIN_INTERVAL_NS, v1};
 use weir_core::model::PodKey;
 
-use super::{Served, snapshots::Unavailable};
+use super::{Served, connections, snapshots::Unavailable};
 
 /// Answers the admin API until `stop` is cancelled.
-pub(super) async fn serve(incoming: UnixListenerStream, served: Served, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn serve(listener: UnixListener, served: Served, stop: CancellationToken) {
     let service = Service { served, stop: stop.clone() };
-    Server::builder()
-        .add_service(v1::admin_server::AdminServer::new(service))
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
-        .context("the admin server failed")
+    let routes = Routes::new(v1::admin_server::AdminServer::new(service)).prepare();
+    connections::serve(listener, connections::http2(), TowerToHyperService::new(routes), stop).await;
 }
 
 #[derive(Debug)]

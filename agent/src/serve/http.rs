@@ -10,11 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Served,
+    Served, connections,
     health::{Health, Unwell},
     metrics::{CONTENT, Metrics},
 };
@@ -27,8 +28,9 @@ struct Shared {
 
 /// Answers HTTP until `stop` is cancelled.
 pub(super) async fn serve(listener: TcpListener, served: Served, stop: CancellationToken) -> anyhow::Result<()> {
-    let router = router(served)?;
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.context("the HTTP server failed")
+    let service = TowerToHyperService::new(router(served)?);
+    connections::serve(listener, connections::http1(), service, stop).await;
+    Ok(())
 }
 
 fn router(served: Served) -> anyhow::Result<Router> {

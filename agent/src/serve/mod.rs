@@ -5,6 +5,7 @@
 //! the reconcile loop takes for it ([`snapshots`]), so that no figure is older than the question.
 
 mod admin;
+mod connections;
 pub mod health;
 mod http;
 mod metrics;
@@ -18,6 +19,7 @@ mod tests;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context;
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -70,15 +72,13 @@ impl Listeners {
     }
 }
 
-/// Answers until `stop` is cancelled or one of the servers fails. Takes the socket's file away at the end.
+/// Answers until `stop` is cancelled. Takes the socket's file away at the end.
 pub async fn serve(listeners: Listeners, served: Served, stop: CancellationToken) -> anyhow::Result<()> {
     let Listeners { admin, http } = listeners;
-    let (incoming, _file) = admin.into_incoming();
+    let (admin, _file) = admin.into_listener();
     let answering = async {
-        tokio::try_join!(
-            admin::serve(incoming, served.clone(), stop.clone()),
-            http::serve(http, served.clone(), stop.clone()),
-        )
+        let admin = admin::serve(admin, served.clone(), stop.clone()).map(Ok);
+        tokio::try_join!(admin, http::serve(http, served.clone(), stop.clone()))
     };
     let past_grace = async {
         stop.cancelled().await;

@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::wrappers::UnixListenerStream;
 
 /// Only the agent's own user (root) may ask: the answers name every pod of the node.
 const MODE: u32 = 0o600;
@@ -52,9 +51,9 @@ impl AdminSocket {
         &self.file.path
     }
 
-    /// Connections to answer, and the file to keep for as long as they are answered.
-    pub(super) fn into_incoming(self) -> (UnixListenerStream, SocketFile) {
-        (UnixListenerStream::new(self.listener), self.file)
+    /// Returns what connections come from, and the file to keep for as long as they are answered.
+    pub(super) fn into_listener(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
     }
 }
 

@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     task::JoinHandle,
 };
 use tonic::{Code, transport::Endpoint};
@@ -71,13 +71,53 @@ async fn a_client_that_watches_does_not_hold_up_the_end() {
     assert!(!running.socket.exists(), "the socket is gone");
 }
 
-#[tokio::test]
-async fn metrics_are_served_over_http() -> io::Result<()> {
-    let running = running().await;
-    let mut connection = TcpStream::connect(running.http).await?;
+/// What the server answers to a scraper.
+async fn scrape(http: SocketAddr) -> io::Result<String> {
+    let mut connection = TcpStream::connect(http).await?;
     connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n").await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// Whether the server has closed a connection.
+async fn is_closed(connection: &mut (impl AsyncReadExt + Unpin)) -> bool {
+    tokio::time::timeout(Duration::from_millis(1), connection.read(&mut [0])).await.is_ok()
+}
+
+#[tokio::test]
+async fn who_holds_many_connections_keeps_nobody_out() -> io::Result<()> {
+    let running = running().await;
+    let (mut http, mut admin) = (Vec::new(), Vec::new());
+    for _ in 0..2 * connections::CONNECTIONS {
+        let mut connection = TcpStream::connect(running.http).await?;
+        connection.write_all(b"GET /metrics HT").await?;
+        http.push(connection);
+        admin.push(UnixStream::connect(&running.socket).await?);
+    }
+    assert!(scrape(running.http).await?.starts_with("HTTP/1.1 200 OK"));
+    running.client().get_snapshot(GetSnapshotRequest {}).await.expect("an answer");
+    assert!(is_closed(&mut http[0]).await && is_closed(&mut admin[0]).await, "the oldest gave their places");
+    assert!(!is_closed(http.last_mut().expect("some")).await, "there was no need to close the newest");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_come_is_not_waited_for_forever() -> io::Result<()> {
+    let running = running().await;
+    for start in [&b""[..], b"GET /metrics HTTP/1.1\r\nHost: we"] {
+        let mut connection = TcpStream::connect(running.http).await?;
+        connection.write_all(start).await?;
+        let closed = tokio::time::timeout(2 * connections::HEADER, connection.read_to_end(&mut Vec::new())).await;
+        assert!(closed.is_ok(), "the connection is still open");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn metrics_are_served_over_http() -> io::Result<()> {
+    let running = running().await;
+    let answer = scrape(running.http).await?;
     let head = answer.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>();
     assert_eq!(head[0], "HTTP/1.1 200 OK");
     assert!(head.contains(&"content-type: text/plain; version=0.0.4; charset=utf-8"), "{head:?}");
