@@ -11,4 +11,5 @@ pub mod host;
 pub mod kernel;
 pub mod model;
 pub mod plan;
+pub mod rates;
 pub mod snapshot;

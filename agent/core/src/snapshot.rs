@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     desired::{Desired, Findings},
     model::{PodKey, World},
+    rates::Rates,
 };
 
 /// State of a node at one moment.
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub uplinks: BTreeMap<String, UplinkNow>,
     /// Tiers by name, as the kernel has them.
     pub tiers: BTreeMap<String, TierNow>,
+    /// What uplinks and tiers sent over the last half minute.
+    pub rates: Rates,
     /// Pods, as the kernel has them.
     pub pods: BTreeMap<PodKey, PodNow>,
     /// Packets by program and way out.

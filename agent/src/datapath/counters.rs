@@ -27,13 +27,7 @@ impl Datapath {
         state: &KernelState,
         now_ns: u64,
     ) -> Result<(), DatapathError> {
-        snapshot.monotonic_ns = now_ns;
-        for (name, &id) in &ids.uplinks {
-            snapshot.uplinks.insert(name.clone(), self.uplink(id, now_ns)?);
-        }
-        for (name, &id) in &ids.tiers {
-            snapshot.tiers.insert(name.clone(), self.tier(id, now_ns)?);
-        }
+        self.read_shared_into(snapshot, ids, now_ns)?;
         let beginners = self.beginners(state)?;
         for (key, &slot) in &ids.pods {
             if !beginners.contains_key(&slot) {
@@ -42,6 +36,18 @@ impl Datapath {
         }
         snapshot.exits = self.exits()?;
         snapshot.maps = fills(state);
+        Ok(())
+    }
+
+    /// Fills in uplinks and tiers alone: little beside what the pods of a node take.
+    pub fn read_shared_into(&self, snapshot: &mut Snapshot, ids: &Ids, now_ns: u64) -> Result<(), DatapathError> {
+        snapshot.monotonic_ns = now_ns;
+        for (name, &id) in &ids.uplinks {
+            snapshot.uplinks.insert(name.clone(), self.uplink(id, now_ns)?);
+        }
+        for (name, &id) in &ids.tiers {
+            snapshot.tiers.insert(name.clone(), self.tier(id, now_ns)?);
+        }
         Ok(())
     }
 

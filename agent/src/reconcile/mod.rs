@@ -29,6 +29,7 @@ use weir_core::{
     host::Host,
     kernel::Rendered,
     model::World,
+    rates::Window,
     snapshot::{ReconcileStats, Versions},
 };
 
@@ -74,6 +75,7 @@ pub struct Reconciler {
     /// What the last round led to.
     last: Round,
     departed: Departed,
+    rates: Window,
     stats: ReconcileStats,
     rounds: watch::Sender<u64>,
 }
@@ -123,6 +125,7 @@ impl Reconciler {
             host: Host::default(),
             last: Round::default(),
             departed: Departed::default(),
+            rates: Window::default(),
             stats: ReconcileStats::default(),
             rounds: watch::Sender::default(),
         })
@@ -165,6 +168,7 @@ impl Reconciler {
                 }
                 _ = pulse.tick() => {
                     self.health.beat();
+                    self.read_rates();
                     continue;
                 }
                 () = ready(()), if is_unfinished => Cause::Rest,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 use weir_core::snapshot::Snapshot;
 
 use super::Reconciler;
@@ -22,6 +22,7 @@ impl Reconciler {
             findings,
             versions: self.last.versions.clone(),
             degraded: self.last.degraded.clone(),
+            rates: self.rates.rates(),
             reconcile,
             ..Snapshot::default()
         };
@@ -37,5 +38,19 @@ impl Reconciler {
             }
         }
         snapshot
+    }
+
+    /// Reads the counters of uplinks and tiers for their rates, where that is due.
+    pub(super) fn read_rates(&mut self) {
+        let now_ns = clock::monotonic_ns();
+        if !self.rates.is_due(now_ns) {
+            return;
+        }
+        let mut reading = Snapshot::default();
+        match self.datapath.read_shared_into(&mut reading, &self.last.rendered.ids, now_ns) {
+            Ok(()) => self.rates.add(&reading),
+            // A snapshot that fails for the same reason says so to whoever asks.
+            Err(error) => debug!(%error, "cannot read the counters for rates"),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place},
     model::{Location, ObjectRef, PodKey, Rejection, Selector},
+    rates::{Rates, TierRate},
     snapshot::{ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow, Versions},
 };
 
@@ -12,8 +13,7 @@ use super::{Health, Served, snapshot_channel};
 
 /// What the pod `seed` sends each second, with all digits in use.
 pub(super) const SEED_BYTES: u64 = 1_234_567;
-/// What its tier sends on the wire.
-pub(super) const TIER_BITS_PER_SECOND: f64 = 9_600_000.0;
+/// What its tier sends on the wire each second.
 const TIER_BYTES: u64 = 1_200_000;
 
 /// Serves `snapshot` to whoever asks, for as long as the runtime lives.
@@ -63,6 +63,13 @@ pub(super) fn snapshot(second: u64) -> Snapshot {
                 ..TierNow::default()
             },
         )]),
+        rates: Rates {
+            uplinks: BTreeMap::from([(
+                "wan".to_owned(),
+                BTreeMap::from([("interactive", 320_000), ("bulk", 9_600_000), ("exempt", 80)]),
+            )]),
+            tiers: BTreeMap::from([("bulk-seed".to_owned(), TierRate { sent: 9_600_000, demanded: 9_624_000 })]),
+        },
         pods: BTreeMap::from([
             (
                 key("media", "seed"),

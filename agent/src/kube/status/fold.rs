@@ -7,7 +7,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use weir_api::objects::{ACCEPTED, ENFORCED, OnNode, State, Status, WeirNode};
 use weir_core::model::{Rate, Rejection, rate};
 
-use super::{condition::Verdict, rates::rounded};
+use super::{condition::Verdict, rate::rounded};
 
 /// An agent reports every five minutes; one that has said nothing for so long is not there.
 pub(super) const SILENCE: Duration = Duration::from_mins(15);

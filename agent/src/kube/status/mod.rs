@@ -12,7 +12,7 @@ mod lease;
 mod listing;
 mod node;
 mod own;
-mod rates;
+mod rate;
 mod turn;
 mod write;
 

@@ -2,13 +2,17 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::objects::{ENFORCED, OnNode, State, WeirNodeStatus};
+use weir_common::counters::Class;
 use weir_core::{
     desired::Place,
     model::{Rejection, rate},
     snapshot::Snapshot,
 };
 
-use super::{condition::Verdict, rates::Rates, rates::rounded};
+use super::{condition::Verdict, rate::rounded};
+
+/// The class of traffic that leaves by an uplink's interface and does not cross the uplink.
+const EXEMPT: &str = Class::Exempt.name();
 
 /// What does not change while the agent runs.
 #[derive(Clone, Debug, Default)]
@@ -22,19 +26,14 @@ pub struct NodeFacts {
 }
 
 /// The status of the node's object, given the one that is stored.
-pub(super) fn status(
-    facts: &NodeFacts,
-    snapshot: &Snapshot,
-    rates: &Rates,
-    stored: &WeirNodeStatus,
-    now: &Time,
-) -> WeirNodeStatus {
+pub(super) fn status(facts: &NodeFacts, snapshot: &Snapshot, stored: &WeirNodeStatus, now: &Time) -> WeirNodeStatus {
     let uplinks: Vec<OnNode> = snapshot
         .versions
         .uplinks
         .iter()
         .map(|(name, generation)| {
-            let rate = rates.uplinks.get(name).copied().unwrap_or(0);
+            let classes = snapshot.rates.uplinks.get(name).into_iter().flatten();
+            let rate = rounded(classes.filter(|(class, _)| **class != EXEMPT).map(|(_, rate)| rate).sum());
             OnNode { name: name.clone(), generation: *generation, rate, ..uplink(snapshot, name) }
         })
         .collect();
@@ -43,7 +42,7 @@ pub(super) fn status(
         .tiers
         .iter()
         .map(|(name, generation)| {
-            let rate = rates.tiers.get(name).copied().unwrap_or(0);
+            let rate = rounded(snapshot.rates.tiers.get(name).map_or(0, |rate| rate.sent));
             OnNode { name: name.clone(), generation: *generation, rate, ..tier(snapshot, name) }
         })
         .collect();

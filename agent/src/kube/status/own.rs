@@ -18,7 +18,6 @@ use super::{
     Complaint, Connection,
     events::PodEvents,
     node::{self, NodeFacts},
-    rates::{Rates, WINDOW},
     write,
 };
 use crate::{
@@ -30,6 +29,8 @@ use crate::{
 const APART: Duration = Duration::from_secs(1);
 /// How often it is said that the agent lives, though nothing has changed.
 const HEARTBEAT: Duration = Duration::from_mins(5);
+/// How often it is looked whether something has changed that no round leads to: rates.
+const LOOK: Duration = Duration::from_secs(30);
 /// How long the source may take to list everything before it is said that it has not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -39,7 +40,6 @@ pub(super) struct Own {
     facts: NodeFacts,
     snapshots: SnapshotSource,
     rounds: watch::Receiver<u64>,
-    rates: Rates,
     events: PodEvents,
     stored: Option<Stored>,
     start: Instant,
@@ -66,7 +66,6 @@ impl Own {
             facts,
             snapshots,
             rounds,
-            rates: Rates::default(),
             events,
             stored: None,
             start: Instant::now(),
@@ -91,13 +90,13 @@ impl Own {
             (pause, wait) = match looked {
                 Ok(()) => {
                     complaint.settled();
-                    (APART, if self.events.are_due() { PATIENCE.min(self.rates.left()) } else { self.rates.left() })
+                    (APART, if self.events.are_due() { PATIENCE } else { LOOK })
                 }
                 Err(error) => {
                     complaint.about("write this node's WeirNode", &error);
                     self.connection.forget();
                     self.stored = None;
-                    (retry.next().unwrap_or(WINDOW).max(APART), Duration::ZERO)
+                    (retry.next().unwrap_or(LOOK).max(APART), Duration::ZERO)
                 }
             };
             tokio::select! {
@@ -117,7 +116,6 @@ impl Own {
         if snapshot.reconcile.rounds == 0 && self.start.elapsed() < PATIENCE {
             return Ok(());
         }
-        self.rates.see(&snapshot);
         let client = self.connection.client().await?;
         self.write(&client, &snapshot).await?;
         self.events.see(&snapshot, Instant::now());
@@ -130,7 +128,7 @@ impl Own {
             None => self.adopt(client).await?,
         };
         let now = Time(Timestamp::now());
-        let wanted = node::status(&self.facts, snapshot, &self.rates, &stored.status, &now);
+        let wanted = node::status(&self.facts, snapshot, &stored.status, &now);
         if wanted == stored.status {
             self.stored = Some(stored);
             return Ok(());

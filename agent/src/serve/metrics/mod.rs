@@ -67,8 +67,8 @@ impl Collector for Snapshots {
         let Some(snapshot) = history.latest() else { return Vec::new() };
         let mut page = Page::default();
         pods::fill(&mut page, &history);
-        tiers::fill(&mut page, snapshot, history.rates());
-        uplinks::fill(&mut page, snapshot, history.rates());
+        tiers::fill(&mut page, snapshot);
+        uplinks::fill(&mut page, snapshot);
         agent::fill(&mut page, snapshot);
         page.into_families()
     }

@@ -35,13 +35,17 @@ families! {
         "Packets of the pod that were dropped on an uplink.";
 
     GAUGE TIER_RATE "weir_tier_rate_bits_per_second" ["tier", "uplink"]
-        "What the tier sent on the wire since the scrape before.";
+        "What the tier sent on the wire, averaged over half a minute.";
     GAUGE TIER_DEMAND "weir_tier_demand_bits_per_second" ["tier", "uplink"]
-        "What the tier tried to send since the scrape before: what passed and what was dropped.";
+        "What the tier tried to send, averaged over half a minute: what passed and what was dropped.";
     GAUGE TIER_GUARANTEE "weir_tier_guarantee_bits_per_second" ["tier", "uplink"]
         "What is always available to the tier.";
     GAUGE TIER_CEILING "weir_tier_ceiling_bits_per_second" ["tier", "uplink"]
         "What the tier never exceeds.";
+    COUNTER TIER_BYTES "weir_tier_bytes_total" ["tier", "uplink"]
+        "Bytes that the tier sent on the wire.";
+    COUNTER TIER_PACKETS "weir_tier_packets_total" ["tier", "uplink"]
+        "Packets that the tier sent on the wire.";
     COUNTER TIER_MARKED "weir_tier_marked_packets_total" ["tier", "uplink"]
         "Packets of the tier that got a CE mark.";
     COUNTER TIER_DROPPED "weir_tier_dropped_packets_total" ["tier", "uplink", "reason"]
@@ -52,7 +56,11 @@ families! {
     GAUGE UPLINK_CAPACITY "weir_uplink_capacity_bits_per_second" ["uplink"]
         "What the uplink can carry, as its object says.";
     GAUGE UPLINK_RATE "weir_uplink_rate_bits_per_second" ["uplink", "class"]
-        "What left by the uplink's interfaces since the scrape before; the class exempt does not cross the uplink.";
+        "What left by the uplink's interfaces, averaged over half a minute; the class exempt does not cross the uplink.";
+    COUNTER UPLINK_BYTES "weir_uplink_bytes_total" ["uplink", "class"]
+        "Bytes that left by the uplink's interfaces; the class exempt does not cross the uplink.";
+    COUNTER UPLINK_PACKETS "weir_uplink_packets_total" ["uplink", "class"]
+        "Packets that left by the uplink's interfaces; the class exempt does not cross the uplink.";
 
     SUMMARY RECONCILE_DURATION "weir_reconcile_duration_seconds" []
         "Time that a round of the reconcile loop takes.";

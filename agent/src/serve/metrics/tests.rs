@@ -46,16 +46,33 @@ fn counters_are_exact_and_carry_their_pod() {
 }
 
 #[test]
-fn rates_are_those_between_two_scrapes() {
+fn a_second_scraper_does_not_cut_the_rates_of_the_first() {
     let metrics = Metrics::new().expect("valid names");
-    let first = page(&metrics, testing::snapshot(1));
-    assert!(!first.contains("weir_tier_rate_bits_per_second{"), "one snapshot gives no rate");
-    let second = page(&metrics, testing::snapshot(3));
-    let rate = by_label(&second, "weir_tier_rate_bits_per_second", "tier")["bulk-seed"];
-    assert!((rate - testing::TIER_BITS_PER_SECOND).abs() < 1.0, "{rate}");
-    let demand = by_label(&second, "weir_tier_demand_bits_per_second", "tier")["bulk-seed"];
-    assert!(demand > rate, "{demand} includes what was dropped");
-    assert_eq!(by_label(&second, "weir_uplink_rate_bits_per_second", "class").len(), 3);
+    let rates = |second| {
+        let shown = page(&metrics, testing::snapshot(second));
+        let tier = |family| by_label(&shown, family, "tier").get("bulk-seed").copied();
+        let classes = by_label(&shown, "weir_uplink_rate_bits_per_second", "class");
+        (tier("weir_tier_rate_bits_per_second"), tier("weir_tier_demand_bits_per_second"), classes)
+    };
+    let first = rates(30);
+    assert_eq!((first.0, first.1, first.2.len()), (Some(9_600_000.0), Some(9_624_000.0), 3));
+    for second in [31, 31, 33] {
+        assert_eq!(rates(second), first, "the traffic is steady");
+    }
+}
+
+#[test]
+fn uplinks_and_tiers_have_counters() {
+    let metrics = Metrics::new().expect("valid names");
+    let shown = page(&metrics, testing::snapshot(3));
+    for (family, label, value, count) in [
+        ("weir_uplink_bytes_total", "class", "bulk", 3_600_000.0),
+        ("weir_uplink_packets_total", "class", "interactive", 150.0),
+        ("weir_tier_bytes_total", "tier", "bulk-seed", 3_600_000.0),
+        ("weir_tier_packets_total", "uplink", "wan", 2_400.0),
+    ] {
+        assert_eq!(by_label(&shown, family, label).get(value), Some(&count), "{family}");
+    }
 }
 
 #[test]

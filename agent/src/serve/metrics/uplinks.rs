@@ -3,18 +3,22 @@
 use weir_core::snapshot::Snapshot;
 
 use super::{
-    history::Rates,
     names,
     page::{Page, number},
 };
 
-pub(super) fn fill(page: &mut Page, snapshot: &Snapshot, rates: &Rates) {
+pub(super) fn fill(page: &mut Page, snapshot: &Snapshot) {
     for (name, desired) in &snapshot.desired.uplinks {
         page.gauge(&names::UPLINK_CAPACITY, &[name], number(desired.capacity));
-    }
-    for ((name, class), rate) in &rates.uplinks {
-        if snapshot.desired.uplinks.contains_key(name) {
-            page.gauge(&names::UPLINK_RATE, &[name, class], *rate);
+        for (class, rate) in snapshot.rates.uplinks.get(name).into_iter().flatten() {
+            page.gauge(&names::UPLINK_RATE, &[name, class], number(*rate));
+        }
+        let Some(now) = snapshot.uplinks.get(name) else { continue };
+        for (class, bytes) in &now.bytes {
+            page.counter(&names::UPLINK_BYTES, &[name, class], *bytes);
+        }
+        for (class, packets) in &now.packets {
+            page.counter(&names::UPLINK_PACKETS, &[name, class], *packets);
         }
     }
 }

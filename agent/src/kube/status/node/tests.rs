@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use weir_core::{
     desired::{DesiredPod, DesiredTier, DesiredUplink},
     model::{ObjectRef, PodKey},
+    rates::TierRate,
     snapshot::{ReconcileStats, TierNow, UplinkNow, Versions},
 };
 
@@ -54,7 +55,7 @@ fn finding(kind: &str, name: &str, reason: &str) -> Rejection {
 
 fn told(snapshot: &Snapshot) -> WeirNodeStatus {
     let now = Time(Timestamp::UNIX_EPOCH);
-    status(&NodeFacts::default(), snapshot, &Rates::default(), &WeirNodeStatus::default(), &now)
+    status(&NodeFacts::default(), snapshot, &WeirNodeStatus::default(), &now)
 }
 
 fn tier_of<'a>(status: &'a WeirNodeStatus, name: &str) -> &'a OnNode {
@@ -73,6 +74,17 @@ fn what_is_in_force_is_told_with_its_version() {
     assert_eq!(tier_of(&status, "other").state, State::NotHere);
     assert_eq!((&*status.uplinks_enforced, &*status.tiers_enforced, &*status.pods_enforced), ("1/1", "1/1", "1/2"));
     assert_eq!(reason(&status), ("True", "Enforced"));
+}
+
+#[test]
+fn rates_have_two_digits_and_leave_out_what_does_not_cross_the_uplink() {
+    let mut snapshot = snapshot();
+    let classes = BTreeMap::from([("interactive", 1_234_000), ("bulk", 8_000_000), ("exempt", 90_000_000)]);
+    snapshot.rates.uplinks.insert("wan".to_owned(), classes);
+    snapshot.rates.tiers.insert("bulk".to_owned(), TierRate { sent: 7_654_321, demanded: 9_000_000 });
+    let status = told(&snapshot);
+    assert_eq!((status.uplinks[0].rate, tier_of(&status, "bulk").rate), (9_200_000, 7_700_000));
+    assert_eq!(status.rate, "9200k");
 }
 
 #[test]
