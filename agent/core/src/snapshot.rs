@@ -26,8 +26,8 @@ pub struct Snapshot {
     pub findings: Findings,
     /// Version of each object that this state was made from, whether or not it concerns this node.
     pub versions: Versions,
-    /// What limits the agent itself on this kernel: `degraded: no fq`, … Empty when all is well.
-    pub degraded: Vec<String>,
+    /// What limits the agent itself. Empty when all is well.
+    pub degraded: Vec<Degraded>,
     /// Uplinks by name, as the kernel has them.
     pub uplinks: BTreeMap<String, UplinkNow>,
     /// Tiers by name, as the kernel has them.
@@ -42,6 +42,22 @@ pub struct Snapshot {
     pub maps: Vec<MapFill>,
     /// The loop's own figures.
     pub reconcile: ReconcileStats,
+}
+
+/// Something that limits the agent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degraded {
+    /// One word for metrics, in CamelCase: a label that changes with every detail would make a series of each.
+    pub reason: &'static str,
+    /// A sentence for a person.
+    pub message: String,
+}
+
+impl Degraded {
+    /// This kernel cannot make packets wait.
+    pub const NO_FQ: &'static str = "NoFq";
+    /// The counters in the kernel cannot be read.
+    pub const COUNTERS_UNREADABLE: &'static str = "CountersUnreadable";
 }
 
 /// Versions (`metadata.generation`) of the objects that a person writes.

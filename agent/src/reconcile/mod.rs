@@ -30,7 +30,7 @@ use weir_core::{
     kernel::Rendered,
     model::World,
     rates::Window,
-    snapshot::{ReconcileStats, Versions},
+    snapshot::{Degraded, ReconcileStats, Versions},
 };
 
 use crate::{
@@ -87,8 +87,8 @@ struct Round {
     versions: Versions,
     findings: Findings,
     rendered: Rendered,
-    /// Sentences on what this kernel lacks.
-    degraded: Vec<String>,
+    /// What this kernel lacks.
+    degraded: Vec<Degraded>,
     /// Root qdiscs by uplink and interface name, for a person.
     qdiscs: BTreeMap<String, BTreeMap<String, String>>,
 }

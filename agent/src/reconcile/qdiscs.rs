@@ -7,6 +7,7 @@ use weir_core::{
     desired::{Desired, DesiredUplink},
     host::Host,
     model::{ObjectRef, Rejection},
+    snapshot::Degraded,
 };
 
 use crate::{
@@ -35,7 +36,7 @@ pub(super) struct Kept {
     /// Interfaces that are left alone, with the reasons.
     pub(super) notes: Vec<Rejection>,
     /// What this kernel lacks.
-    pub(super) degraded: Vec<String>,
+    pub(super) degraded: Vec<Degraded>,
     /// Root qdiscs by uplink and interface name.
     pub(super) qdiscs: BTreeMap<String, BTreeMap<String, String>>,
     /// Interfaces that another shaper has.
@@ -83,11 +84,12 @@ impl QdiscKeeper {
         }
         let has_fq = netlink.has_fq().await?;
         if !has_fq {
-            kept.degraded.push(
-                "degraded: no fq: this kernel cannot make packets wait (CONFIG_NET_SCH_FQ, module sch_fq), so what is \
-                 over a ceiling is dropped, and guarantees and borrowing do not work"
+            kept.degraded.push(Degraded {
+                reason: Degraded::NO_FQ,
+                message: "degraded: no fq: this kernel cannot make packets wait (CONFIG_NET_SCH_FQ, module sch_fq), \
+                          so what is over a ceiling is dropped, and guarantees and borrowing do not work"
                     .to_owned(),
-            );
+            });
         }
         let mut current = netlink.root_qdiscs().await?;
         let mut installed = false;

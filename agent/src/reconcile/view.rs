@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use tracing::{debug, warn};
-use weir_core::snapshot::Snapshot;
+use weir_core::snapshot::{Degraded, Snapshot};
 
 use super::Reconciler;
 use crate::clock;
@@ -29,7 +29,8 @@ impl Reconciler {
         let (ids, state) = (&self.last.rendered.ids, &self.last.rendered.state);
         if let Err(error) = self.datapath.read_into(&mut snapshot, ids, state, clock::monotonic_ns()) {
             warn!(%error, "cannot read the counters");
-            snapshot.degraded.push(format!("counters cannot be read: {error}"));
+            let message = format!("counters cannot be read: {error}");
+            snapshot.degraded.push(Degraded { reason: Degraded::COUNTERS_UNREADABLE, message });
         }
         self.departed.add_to(&mut snapshot, Instant::now());
         for (name, qdiscs) in &self.last.qdiscs {

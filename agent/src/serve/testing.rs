@@ -6,7 +6,7 @@ use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place},
     model::{Location, ObjectRef, PodKey, Rejection, Selector},
     rates::{Rates, TierRate},
-    snapshot::{ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow, Versions},
+    snapshot::{Degraded, ExitCount, MapFill, PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow, Versions},
 };
 
 use super::{Health, Served, snapshot_channel};
@@ -38,7 +38,9 @@ pub(super) fn snapshot(second: u64) -> Snapshot {
         desired: desired(),
         findings: findings(),
         versions: Versions::default(),
-        degraded: vec!["degraded: no fq".to_owned()],
+        degraded: ["this kernel cannot make packets wait", "nor can its modules"]
+            .map(|message| Degraded { reason: Degraded::NO_FQ, message: message.to_owned() })
+            .into(),
         uplinks: BTreeMap::from([(
             "wan".to_owned(),
             UplinkNow {

@@ -20,7 +20,7 @@ pub fn snapshot(snapshot: &Snapshot, kernel: &str) -> v1::Snapshot {
         version: snapshot.version.clone(),
         kernel: kernel.to_owned(),
         monotonic_ns: snapshot.monotonic_ns,
-        degraded: snapshot.degraded.clone(),
+        degraded: snapshot.degraded.iter().map(|degraded| degraded.message.clone()).collect(),
         uplinks: both(&desired.uplinks, &snapshot.uplinks, |name, desired, now| uplink(name, desired, now)),
         tiers: both(&desired.tiers, &snapshot.tiers, |name, desired, now| tier(name, desired, now)),
         pods: both(&desired.pods, &snapshot.pods, pod::message),

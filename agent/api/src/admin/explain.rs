@@ -47,7 +47,7 @@ pub fn explain_pod(snapshot: &Snapshot, key: &PodKey) -> Result<v1::ExplainPodRe
             .filter(|found| concerns(found, key, tier_name, uplink_name))
             .map(finding)
             .collect(),
-        degraded: snapshot.degraded.clone(),
+        degraded: snapshot.degraded.iter().map(|degraded| degraded.message.clone()).collect(),
     })
 }
 

@@ -47,7 +47,7 @@ pub(super) fn status(facts: &NodeFacts, snapshot: &Snapshot, stored: &WeirNodeSt
         })
         .collect();
     let mut degraded = facts.lost.clone();
-    degraded.extend(snapshot.degraded.iter().cloned());
+    degraded.extend(snapshot.degraded.iter().map(|degraded| degraded.message.clone()));
     let sent = rounded(uplinks.iter().map(|uplink| uplink.rate).sum());
     let (pods, found) = tiers.iter().fold((0, 0), |sum, tier| (sum.0 + tier.pods, sum.1 + tier.pods_enforced));
     WeirNodeStatus {

@@ -1,6 +1,6 @@
 //! The agent's own figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_core::snapshot::Snapshot;
 
@@ -21,7 +21,8 @@ pub(super) fn fill(page: &mut Page, snapshot: &Snapshot) {
     for count in &snapshot.exits {
         page.counter(&names::PROGRAM_EXITS, &[count.program, count.exit], count.packets);
     }
-    for reason in &snapshot.degraded {
+    let degraded: BTreeSet<&str> = snapshot.degraded.iter().map(|degraded| degraded.reason).collect();
+    for reason in degraded {
         page.gauge(&names::DEGRADED, &[reason], 1.0);
     }
     let mut rejected: BTreeMap<(&str, &str), u64> = BTreeMap::new();

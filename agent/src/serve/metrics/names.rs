@@ -75,7 +75,7 @@ families! {
     COUNTER PROGRAM_EXITS "weir_program_exits_total" ["program", "exit"]
         "Packets by the way in which they left a program in the kernel.";
     GAUGE DEGRADED "weir_degraded" ["reason"]
-        "1 for each thing that limits the agent on this kernel.";
+        "1 for each kind of thing that limits the agent, by one word.";
     GAUGE REJECTED_OBJECTS "weir_rejected_objects" ["kind", "reason"]
         "Objects that are not obeyed.";
     GAUGE BUILD_INFO "weir_build_info" ["version"]

@@ -76,6 +76,15 @@ fn uplinks_and_tiers_have_counters() {
 }
 
 #[test]
+fn no_label_is_a_sentence() {
+    let metrics = Metrics::new().expect("valid names");
+    for sample in &parse(&page(&metrics, testing::snapshot(1))).samples {
+        let sentence = sample.labels.values().find(|value| value.contains(char::is_whitespace));
+        assert_eq!(sentence, None, "{}", sample.metric);
+    }
+}
+
+#[test]
 fn an_older_snapshot_does_not_turn_counters_back() {
     let metrics = Metrics::new().expect("valid names");
     let shown = page(&metrics, testing::snapshot(3));

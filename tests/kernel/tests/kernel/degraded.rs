@@ -54,7 +54,7 @@ fn without_fq_ceilings_are_policed_and_metrics_say_so() -> Result<()> {
     world.tier(&json!({"ceiling": "8M"}))?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     let agent = world.agent()?;
-    let degraded = agent.metrics()?.sum("weir_degraded", &[]).unwrap_or_default();
+    let degraded = agent.metrics()?.sum("weir_degraded", &[("reason", "NoFq")]).unwrap_or_default();
     ensure!(degraded >= 1.0, "no metric says that anything is missing");
 
     let internet = world.lab.internet();
