@@ -45,7 +45,7 @@ fn policy(snapshot: &Snapshot) -> String {
     let mut words = if stats.rounds == 0 {
         "not in force yet: the first round is under way".to_owned()
     } else if !stats.last_error.is_empty() {
-        format!("the last round failed, what was in force stays: {}", stats.last_error)
+        format!("in force, but for what failed in the last round: {}", stats.last_error)
     } else if missing.is_empty() {
         "in force".to_owned()
     } else {

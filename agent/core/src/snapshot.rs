@@ -44,6 +44,11 @@ pub struct Snapshot {
     pub reconcile: ReconcileStats,
 }
 
+/// Reason of a note: the object could not be put in force, or is so only as it was before.
+pub const NOT_APPLIED: &str = "NotApplied";
+/// Reason of a note: the object's limits are in force, and something else of it could not be.
+pub const PARTLY_APPLIED: &str = "PartlyApplied";
+
 /// Something that limits the agent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Degraded {
@@ -58,6 +63,8 @@ impl Degraded {
     pub const NO_FQ: &'static str = "NoFq";
     /// The counters in the kernel cannot be read.
     pub const COUNTERS_UNREADABLE: &'static str = "CountersUnreadable";
+    /// Some steps of the last round failed.
+    pub const ROUND_FAILED: &'static str = "RoundFailed";
 }
 
 /// Versions (`metadata.generation`) of the objects that a person writes.

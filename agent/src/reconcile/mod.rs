@@ -3,8 +3,10 @@
 //! The same round runs on every change of the objects or of the node's network, on a slow tick, and after a restart.
 //! Nothing else writes to the kernel.
 
+mod attempts;
 mod beginnings;
 mod departed;
+mod failures;
 mod qdiscs;
 mod round;
 mod view;
@@ -41,7 +43,9 @@ use crate::{
     state::StateFolder,
 };
 
+use attempts::Failed;
 use departed::Departed;
+use failures::Failures;
 use qdiscs::QdiscKeeper;
 
 /// What the loop is told at its start.
@@ -91,6 +95,10 @@ struct Round {
     degraded: Vec<Degraded>,
     /// Root qdiscs by uplink and interface name, for a person.
     qdiscs: BTreeMap<String, BTreeMap<String, String>>,
+    /// Changes that failed.
+    failed: Vec<Failed>,
+    /// What they and other steps that failed leave undone.
+    failures: Failures,
 }
 
 /// Why a round runs.
@@ -200,7 +208,7 @@ impl Reconciler {
         self.source_findings.rejections.clone_from(&update.rejections);
     }
 
-    /// Runs a round; says whether it left something for another.
+    /// Runs a round. Returns whether it left changes that have not been tried.
     async fn timed_round(&mut self, cause: Cause) -> bool {
         let start = Instant::now();
         let result = self.round(cause).await;
@@ -208,20 +216,17 @@ impl Reconciler {
         self.stats.rounds += 1;
         self.stats.last_seconds = seconds;
         self.stats.sum_seconds += seconds;
-        match &result {
-            Ok(_) => {
-                self.stats.last_error = None;
-                self.health.policy_enforced();
-            }
-            Err(error) => {
-                self.stats.errors += 1;
-                let text = format!("{error:#}");
-                if self.stats.last_error.as_ref() != Some(&text) {
-                    warn!(error = text, "a round failed; what was in force stays, and it is tried again");
-                }
-                self.stats.last_error = Some(text);
+        let error = match &result {
+            Ok(_) => self.last.failures.summary(),
+            Err(error) => Some(format!("nothing could be changed: {error:#}")),
+        };
+        if let Some(error) = &error {
+            self.stats.errors += 1;
+            if self.stats.last_error.as_ref() != Some(error) {
+                warn!(error, "a round failed in part; what it could not change is as it was, and is tried again");
             }
         }
+        self.stats.last_error = error;
         self.rounds.send_replace(self.stats.rounds);
         result.unwrap_or(false)
     }

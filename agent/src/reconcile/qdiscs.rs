@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracing::{info, warn};
+use tracing::info;
 use weir_core::{
     desired::{Desired, DesiredUplink},
     host::Host,
@@ -12,7 +12,7 @@ use weir_core::{
 
 use crate::{
     net::{
-        Error, Netlink,
+        Netlink,
         qdisc::{Decision, Recorded, RootQdisc, carriers, decide},
     },
     state::{RecordedQdisc, RecordedQdiscs, StateFolder},
@@ -33,6 +33,8 @@ pub(super) struct QdiscKeeper {
 pub(super) struct Kept {
     /// Uplinks on which packets cannot wait.
     pub(super) policed: BTreeSet<String>,
+    /// Uplinks with a device that could not be prepared, and why.
+    pub(super) failed: Vec<(String, String)>,
     /// Interfaces that are left alone, with the reasons.
     pub(super) notes: Vec<Rejection>,
     /// What this kernel lacks.
@@ -94,7 +96,7 @@ impl QdiscKeeper {
         let mut current = netlink.root_qdiscs().await?;
         let mut installed = false;
         for (name, uplink) in &desired.uplinks {
-            installed |= self.uplink(netlink, host, &current, name, uplink, has_fq, &mut kept).await?;
+            installed |= self.uplink(netlink, host, &current, name, uplink, has_fq, &mut kept).await;
         }
         if installed {
             current = netlink.root_qdiscs().await?;
@@ -120,7 +122,7 @@ impl QdiscKeeper {
         uplink: &DesiredUplink,
         has_fq: bool,
         kept: &mut Kept,
-    ) -> anyhow::Result<bool> {
+    ) -> bool {
         let mut installed = false;
         if !has_fq {
             kept.policed.insert(name.to_owned());
@@ -135,20 +137,28 @@ impl QdiscKeeper {
                     }
                     Decision::Keep => {
                         kept.wanted.insert(carrier);
-                        if current.get(&carrier).is_some_and(RootQdisc::is_ours) {
-                            self.adopt(carrier, &host.name(carrier))?;
+                        if current.get(&carrier).is_some_and(RootQdisc::is_ours)
+                            && let Err(error) = self.adopt(carrier, &host.name(carrier))
+                        {
+                            kept.failed.push((name.to_owned(), format!("{error:#}")));
                         }
                     }
                     Decision::Install if !has_fq => {}
                     Decision::Install => {
                         kept.wanted.insert(carrier);
-                        self.install(netlink, host, carrier, queues, current.get(&carrier)).await?;
                         installed = true;
+                        let install = self.install(netlink, host, carrier, queues, current.get(&carrier));
+                        if let Err(error) = install.await {
+                            // Without fq nothing can wait, so what is over a ceiling is dropped.
+                            kept.policed.insert(name.to_owned());
+                            let device = host.name(carrier);
+                            kept.failed.push((name.to_owned(), format!("cannot put fq on {device}: {error:#}")));
+                        }
                     }
                 }
             }
         }
-        Ok(installed)
+        installed
     }
 
     async fn install(
@@ -164,9 +174,8 @@ impl QdiscKeeper {
             self.adopt(ifindex, &name)?;
         } else {
             let before = netlink.record_qdisc(ifindex).await?;
-            self.recorded.0.insert(ifindex, RecordedQdisc { name: name.clone(), before });
             // Before the change: an agent that dies in between must not leave a qdisc that nobody knows of.
-            self.state.save_qdiscs(&self.recorded)?;
+            self.record(ifindex, RecordedQdisc { name: name.clone(), before })?;
         }
         match netlink.install_fq(ifindex, queues).await {
             Ok(()) => {
@@ -176,10 +185,6 @@ impl QdiscKeeper {
             }
             // Gone while we looked; its event is on the way.
             Err(error) if error.errno() == Some(nix::errno::Errno::ENODEV) => Ok(()),
-            Err(error @ Error::NoFq) => {
-                warn!(interface = name, %error, "fq went away");
-                Ok(())
-            }
             Err(error) => Err(error.into()),
         }
     }
@@ -189,32 +194,46 @@ impl QdiscKeeper {
         if self.recorded.0.contains_key(&ifindex) {
             return Ok(());
         }
-        let entry = RecordedQdisc { name: name.to_owned(), before: Recorded::KernelDefault };
-        self.recorded.0.insert(ifindex, entry);
-        self.state.save_qdiscs(&self.recorded)
+        self.record(ifindex, RecordedQdisc { name: name.to_owned(), before: Recorded::KernelDefault })
     }
 
-    /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone.
-    pub(super) async fn forget_unwanted(&mut self, netlink: &Netlink, host: &Host) -> anyhow::Result<()> {
-        let Some((_, kept)) = &self.last else { return Ok(()) };
+    /// Records what is put back one day. What could not be written is not taken for recorded.
+    fn record(&mut self, ifindex: u32, entry: RecordedQdisc) -> anyhow::Result<()> {
+        let mut recorded = self.recorded.clone();
+        recorded.0.insert(ifindex, entry);
+        self.state.save_qdiscs(&recorded)?;
+        self.recorded = recorded;
+        Ok(())
+    }
+
+    /// Puts back what stood on devices that carry no uplink any more, and forgets devices that are gone. Returns what
+    /// failed; it is tried again in the next round.
+    pub(super) async fn forget_unwanted(&mut self, netlink: &Netlink, host: &Host) -> Vec<String> {
+        let Some((_, kept)) = &self.last else { return Vec::new() };
         let unwanted: Vec<u32> =
             self.recorded.0.keys().filter(|ifindex| !kept.wanted.contains(ifindex)).copied().collect();
-        for &ifindex in &unwanted {
+        let (mut forgotten, mut failed) = (false, Vec::new());
+        for ifindex in unwanted {
             let Some(recorded) = self.recorded.0.get(&ifindex).cloned() else { continue };
+            let interface = recorded.name;
             if host.links.contains_key(&ifindex) {
-                let restored = netlink.restore_qdisc(ifindex, recorded.before).await?;
-                info!(
-                    interface = recorded.name,
-                    ?restored,
-                    "put back the qdisc of an interface that carries no uplink now"
-                );
+                match netlink.restore_qdisc(ifindex, recorded.before).await {
+                    Ok(restored) => {
+                        info!(interface, ?restored, "put back the qdisc of an interface that carries no uplink now");
+                    }
+                    Err(error) => {
+                        failed.push(format!("cannot put back the qdisc of {interface}: {error}"));
+                        continue;
+                    }
+                }
             }
             self.recorded.0.remove(&ifindex);
+            forgotten = true;
         }
-        if !unwanted.is_empty() {
-            self.state.save_qdiscs(&self.recorded)?;
+        if forgotten && let Err(error) = self.state.save_qdiscs(&self.recorded) {
+            failed.push(format!("{error:#}"));
         }
-        Ok(())
+        failed
     }
 }
 

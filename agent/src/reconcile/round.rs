@@ -1,4 +1,7 @@
 //! One round of the loop.
+//!
+//! A step that fails keeps no other from being made: its failure is collected, and said of the object that it was made
+//! for. Only where the node or the kernel cannot be read at all is there nothing to go on with.
 
 use std::{
     collections::BTreeSet,
@@ -11,11 +14,16 @@ use weir_core::{
     desired::desired,
     host::Host,
     kernel::{Pacing, render},
+    model::ObjectRef,
     plan::{Change, only_counts, plan},
-    snapshot::Versions,
+    snapshot::{PARTLY_APPLIED, Versions},
 };
 
-use super::{Cause, Reconciler, Round};
+use super::{
+    Cause, Reconciler, Round,
+    attempts::{Attempts, Failed, attempt},
+    failures::Failures,
+};
 use crate::{
     clock,
     datapath::{DatapathError, InterfaceNames},
@@ -23,7 +31,10 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks, computes, and applies what differs; says whether something is left for another round.
+    /// Looks, computes, and applies what differs. Returns whether changes are left that have not been tried.
+    ///
+    /// # Errors
+    /// When the node or the kernel cannot be read, so that nothing was tried.
     pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<bool> {
         let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0 || self.lacks_cgroups();
         if look {
@@ -32,9 +43,14 @@ impl Reconciler {
         if cause == Cause::Tick {
             self.datapath.recheck_attachments();
         }
+        let mut failures = Failures::default();
         let (mut wanted, mut findings) = desired(&self.world, &self.host, &self.settings.node);
         let kept = self.qdiscs.keep(&self.netlink, &self.host, &mut wanted, look).await?;
         findings.notes.extend(kept.notes);
+        for (uplink, error) in kept.failed {
+            let object = ObjectRef { kind: "Uplink".to_owned(), name: uplink };
+            failures.add(Some(object), PARTLY_APPLIED, error);
+        }
 
         let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
         let names = self.host.names();
@@ -50,45 +66,47 @@ impl Reconciler {
         self.note_departures(&changes);
         let (shaping, counting) =
             changes.split_at(changes.partition_point(|change| !only_counts(change, &rendered.state)));
-        let versions = Versions::of(&self.world);
-        self.last =
-            Round { desired: wanted, versions, findings, rendered, degraded: kept.degraded, qdiscs: kept.qdiscs };
-        let shaped = self.apply(shaping, &names, Duration::MAX);
-        if shaped.is_ok() {
-            self.health.policy_enforced();
+        // A round that goes on with the last one's work does not begin it anew.
+        let before = if cause == Cause::Rest { std::mem::take(&mut self.last.failed) } else { Vec::new() };
+        let shaped = self.apply(shaping, &before, &names, Duration::MAX);
+        failures.add_changes(&shaped.failed, &rendered);
+        self.health.policy_tried(failures.summary());
+        let counted = self.apply(counting, &before, &names, SLICE);
+        failures.add_changes(&counted.failed, &rendered);
+        self.last = Round {
+            desired: wanted,
+            versions: Versions::of(&self.world),
+            findings,
+            rendered,
+            degraded: kept.degraded,
+            qdiscs: kept.qdiscs,
+            failed: [shaped.failed, counted.failed].concat(),
+            failures,
+        };
+        if let Err(error) = self.count_beginnings().await {
+            let error = format!("pods cannot be counted from their beginning: {error:#}");
+            self.last.failures.add(None, PARTLY_APPLIED, error);
         }
-        let counted = self.apply(counting, &names, SLICE);
-        let applied = shaped.and(counted)?;
-        self.count_beginnings().await?;
-        self.qdiscs.forget_unwanted(&self.netlink, &self.host).await?;
-        Ok(applied < counting.len())
+        for error in self.qdiscs.forget_unwanted(&self.netlink, &self.host).await {
+            self.last.failures.add(None, PARTLY_APPLIED, error);
+        }
+        Ok(counted.left > 0)
     }
 
-    /// Applies changes in their order, and says how many. Once `time` has passed the rest is left, unless one has
-    /// failed: those behind it would never get their turn.
-    fn apply(&mut self, changes: &[Change], names: &InterfaceNames, time: Duration) -> anyhow::Result<usize> {
-        let (start, mut applied, mut failures) = (Instant::now(), 0, Vec::new());
-        for change in changes {
-            if failures.is_empty() && start.elapsed() >= time {
-                break;
-            }
+    /// Applies changes in their order. See [`attempt`].
+    fn apply(&mut self, changes: &[Change], before: &[Failed], names: &InterfaceNames, time: Duration) -> Attempts {
+        let attempts = attempt(changes, before, time, |change| {
             debug!(?change, "apply");
-            applied += 1;
             match self.datapath.apply(change, names) {
                 // The link went while we looked; its event is on the way.
-                Ok(()) | Err(DatapathError::NoInterface { .. }) => {}
-                Err(error) => failures.push(anyhow::Error::from(error)),
+                Ok(()) | Err(DatapathError::NoInterface { .. }) => Ok(()),
+                Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
             }
+        });
+        if attempts.tried > 0 {
+            info!(changes = attempts.tried, left = attempts.left, failed = attempts.failed.len(), "applied");
         }
-        if applied > 0 {
-            info!(changes = applied, left = changes.len() - applied, failed = failures.len(), "applied");
-        }
-        let failed = failures.len();
-        match failures.into_iter().next() {
-            None => Ok(applied),
-            Some(first) if failed == 1 => Err(first),
-            Some(first) => Err(first.context(format!("{failed} changes failed, the first of them"))),
-        }
+        attempts
     }
 
     /// Keeps the last counters of pods whose slots are about to be freed.

@@ -12,6 +12,7 @@ impl Reconciler {
     /// The state of this moment, with counters read now.
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut findings = self.last.findings.clone();
+        findings.notes.extend(self.last.failures.notes.iter().cloned());
         findings.rejections.extend(self.source_findings.rejections.iter().cloned());
         let mut reconcile = self.stats.clone();
         reconcile.stale_seconds = self.stale_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
@@ -26,6 +27,10 @@ impl Reconciler {
             reconcile,
             ..Snapshot::default()
         };
+        if let Some(error) = &snapshot.reconcile.last_error {
+            let message = format!("degraded: the last change could not be made in every part: {error}");
+            snapshot.degraded.push(Degraded { reason: Degraded::ROUND_FAILED, message });
+        }
         let (ids, state) = (&self.last.rendered.ids, &self.last.rendered.state);
         if let Err(error) = self.datapath.read_into(&mut snapshot, ids, state, clock::monotonic_ns()) {
             warn!(%error, "cannot read the counters");

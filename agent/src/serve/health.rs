@@ -1,8 +1,8 @@
-//! Whether the agent lives, and whether the policy is in force.
+//! Whether the agent lives, and whether it has tried to put the policy in force.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The loop's sign of life and whether it has enforced the policy. Cheap to clone; all clones are one.
+/// The loop's sign of life and whether it has tried to enforce the policy. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<State>);
 
@@ -20,7 +20,9 @@ struct State {
     /// Milliseconds from the start to the last beat.
     last_beat: AtomicU64,
     longest_silence: Duration,
-    enforced: AtomicBool,
+    tried: AtomicBool,
+    /// What failed when the policy was enforced last.
+    failed: Mutex<Option<String>>,
 }
 
 /// Why the agent is not well, for a person.
@@ -50,7 +52,8 @@ impl Health {
             start: Instant::now(),
             last_beat: AtomicU64::new(0),
             longest_silence,
-            enforced: AtomicBool::new(false),
+            tried: AtomicBool::new(false),
+            failed: Mutex::default(),
         }))
     }
 
@@ -59,10 +62,12 @@ impl Health {
         self.0.last_beat.store(self.since_start(), Ordering::Relaxed);
     }
 
-    /// A round ended with the whole policy in force. It stays in the kernel whatever becomes of the agent, so this is
-    /// never taken back.
-    pub fn policy_enforced(&self) {
-        self.0.enforced.store(true, Ordering::Relaxed);
+    /// A round has tried every change that limits traffic, and some of them `failed`. What is in force stays in the
+    /// kernel whatever becomes of the agent, and one object that cannot be enforced is a matter of that object, so
+    /// this is never taken back.
+    pub fn policy_tried(&self, failed: Option<String>) {
+        *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        self.0.tried.store(true, Ordering::Relaxed);
     }
 
     /// For `/healthz`: the loop is alive.
@@ -75,9 +80,12 @@ impl Health {
         Ok(())
     }
 
-    /// For `/readyz`: the policy has been enforced at least once.
-    pub fn ready(&self) -> Result<(), Unwell> {
-        if self.0.enforced.load(Ordering::Relaxed) { Ok(()) } else { Err(Unwell::NotEnforced) }
+    /// For `/readyz`: every change has been tried at least once. Returns what failed the last time.
+    pub fn ready(&self) -> Result<Option<String>, Unwell> {
+        if !self.0.tried.load(Ordering::Relaxed) {
+            return Err(Unwell::NotEnforced);
+        }
+        Ok(self.0.failed.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn since_start(&self) -> u64 {
@@ -104,10 +112,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_once_the_policy_is_in_force() {
+    async fn ready_once_the_policy_was_tried() {
         let health = Health::new(Duration::from_secs(10));
         assert_eq!(health.ready(), Err(Unwell::NotEnforced));
-        health.policy_enforced();
-        assert_eq!(health.ready(), Ok(()));
+        health.policy_tried(Some("the map is full".to_owned()));
+        assert_eq!(health.ready(), Ok(Some("the map is full".to_owned())));
+        health.policy_tried(None);
+        assert_eq!(health.ready(), Ok(None));
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Served, connections,
-    health::{Health, Unwell},
+    health::Unwell,
     metrics::{CONTENT, Metrics},
 };
 
@@ -39,12 +39,9 @@ fn router(served: Served) -> anyhow::Result<Router> {
         .route("/metrics", get(metrics_page))
         .route(
             "/healthz",
-            get(|State(shared): State<Shared>| async move { verdict(Health::live(&shared.served.health)) }),
+            get(|State(shared): State<Shared>| async move { verdict(shared.served.health.live().map(|()| None)) }),
         )
-        .route(
-            "/readyz",
-            get(|State(shared): State<Shared>| async move { verdict(Health::ready(&shared.served.health)) }),
-        )
+        .route("/readyz", get(|State(shared): State<Shared>| async move { verdict(shared.served.health.ready()) }))
         .with_state(Shared { served, metrics }))
 }
 
@@ -59,9 +56,11 @@ async fn metrics_page(State(shared): State<Shared>) -> Response {
     }
 }
 
-fn verdict(health: Result<(), Unwell>) -> Response {
+/// Answers a probe; for a person who looks, also with what failed.
+fn verdict(health: Result<Option<String>, Unwell>) -> Response {
     match health {
-        Ok(()) => "ok\n".into_response(),
+        Ok(None) => "ok\n".into_response(),
+        Ok(Some(failed)) => format!("ok, but not in every part: {failed}\n").into_response(),
         Err(unwell) => unavailable(&unwell),
     }
 }
@@ -110,8 +109,9 @@ mod tests {
         let served = testing::served(testing::snapshot(1));
         assert_eq!(get(&served, "/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
         assert_eq!(get(&served, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
-        served.health.policy_enforced();
-        assert_eq!(get(&served, "/readyz").await.0, StatusCode::OK);
+        served.health.policy_tried(Some("the map is full".to_owned()));
+        let failed = "ok, but not in every part: the map is full\n".to_owned();
+        assert_eq!(get(&served, "/readyz").await, (StatusCode::OK, failed));
         tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(get(&served, "/healthz").await.0, StatusCode::SERVICE_UNAVAILABLE);
     }

@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Served {
     /// Gives the node's state.
     pub snapshots: SnapshotSource,
-    /// Whether the agent lives and the policy is in force.
+    /// Whether the agent lives and has tried to put the policy in force.
     pub health: Health,
     /// Release of the running kernel (`uname -r`).
     pub kernel: String,

@@ -4,6 +4,8 @@
 //! points to it, and what is old is taken away only after nothing does. What only counts comes last: to attach a program
 //! takes the kernel some ten milliseconds, which is long where a node begins with hundreds of pods.
 
+mod concerned;
+
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
@@ -11,6 +13,8 @@ use weir_common::{
     config::{InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
     reason::Program,
 };
+
+pub use concerned::{concerned, is_vital};
 
 use crate::kernel::{KernelState, Kind};
 

@@ -1,12 +1,14 @@
 //! What the agent says of its own node, out of a snapshot of it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::objects::{ENFORCED, OnNode, State, WeirNodeStatus};
 use weir_common::counters::Class;
 use weir_core::{
     desired::Place,
     model::{Rejection, rate},
-    snapshot::Snapshot,
+    snapshot::{NOT_APPLIED, PARTLY_APPLIED, Snapshot},
 };
 
 use super::{condition::Verdict, rate::rounded};
@@ -76,8 +78,9 @@ fn uplink(snapshot: &Snapshot, name: &str) -> OnNode {
     let Some(desired) = snapshot.desired.uplinks.get(name) else { return because(snapshot, "Uplink", name) };
     let note = find(snapshot, "Uplink", name);
     match snapshot.uplinks.get(name) {
+        _ if note.is_some_and(is_not_applied) => of(State::NotEnforced, note),
         Some(now) if !desired.interfaces.is_empty() => {
-            if now.paced {
+            if now.paced || note.is_some_and(|note| note.reason == PARTLY_APPLIED) {
                 return of(if note.is_some() { State::Degraded } else { State::Enforced }, note);
             }
             let reason = "NotPaced";
@@ -93,11 +96,20 @@ fn tier(snapshot: &Snapshot, name: &str) -> OnNode {
     let Some(desired) = snapshot.desired.tiers.get(name) else { return because(snapshot, "TrafficTier", name) };
     let its_uplink = uplink(snapshot, &desired.uplink);
     let note = find(snapshot, "TrafficTier", name);
-    let pods = snapshot.desired.pods.values().filter(|pod| pod.tier.as_deref() == Some(name));
-    let (pods, found) =
-        pods.fold((0, 0), |(pods, found), pod| (pods + 1, found + u32::from(pod.place != Place::Unknown)));
+    let not_applied: BTreeSet<&str> = snapshot
+        .findings
+        .notes
+        .iter()
+        .filter(|note| note.object.kind == "Pod" && is_not_applied(note))
+        .map(|note| note.object.name.as_str())
+        .collect();
+    let pods = snapshot.desired.pods.iter().filter(|(_, pod)| pod.tier.as_deref() == Some(name));
+    let (pods, found) = pods.fold((0, 0), |(pods, found), (key, pod)| {
+        let is_held = pod.place != Place::Unknown && !not_applied.contains(key.to_string().as_str());
+        (pods + 1, found + u32::from(is_held))
+    });
     let standing = match its_uplink.state {
-        _ if !snapshot.tiers.contains_key(name) => of(State::NotEnforced, note),
+        _ if !snapshot.tiers.contains_key(name) || note.is_some_and(is_not_applied) => of(State::NotEnforced, note),
         State::Enforced if note.is_some() => of(State::Degraded, note),
         _ => its_uplink,
     };
@@ -118,8 +130,14 @@ fn of(state: State, why: Option<&Rejection>) -> OnNode {
     OnNode { state, reason, message, ..OnNode::default() }
 }
 
+/// The note on an object: the one that it is not applied, if there is one, as that is the worst.
 fn find<'a>(snapshot: &'a Snapshot, kind: &str, name: &str) -> Option<&'a Rejection> {
-    snapshot.findings.notes.iter().find(|note| is_about(note, kind, name))
+    let notes = || snapshot.findings.notes.iter().filter(|note| is_about(note, kind, name));
+    notes().find(|note| is_not_applied(note)).or_else(|| notes().next())
+}
+
+fn is_not_applied(note: &Rejection) -> bool {
+    note.reason == NOT_APPLIED
 }
 
 fn is_about(found: &Rejection, kind: &str, name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Steps of a round that fail: what they must leave alone.
+//! Steps of a round that fail: they keep no other step from being made, and are said of their object.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use weir_lab::Agent;
+use weir_lab::{Agent, PodOptions};
 
-use crate::world::{World, eventually};
+use crate::world::{BULK, SOON, World, eventually};
 
 /// Within this the agent has made every round that nothing but time asks for, until the slow tick.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -70,4 +70,39 @@ fn an_interface_that_cannot_be_prepared_costs_no_other_its_qdisc() -> Result<()>
     std::thread::sleep(SETTLED);
     ensure!(root_qdisc(&world, "eth0")? == "fq", "the uplink has lost its fq");
     Ok(())
+}
+
+/// More networks than the kernel's map takes.
+fn too_many_networks() -> Vec<String> {
+    (0..5).flat_map(|third| (0..=255).map(move |fourth| format!("10.9{third}.{fourth}.0/24"))).collect()
+}
+
+#[test]
+fn a_change_that_always_fails_keeps_no_other_from_being_made() -> Result<()> {
+    let world = World::new()?;
+    let spec = json!({"capacity": "20M", "headroom": "0%", "exempt": too_many_networks()});
+    world.node.objects().apply_uplink(&spec)?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let agent = world.agent()?;
+    let readiness = agent.get("/readyz")?;
+    ensure!(readiness.contains("not in every part: ") && readiness.contains("Uplink wan: "), "{readiness}");
+    ensure!(agent.metrics()?.sum("weir_degraded", &[("reason", "RoundFailed")]) == Some(1.0), "no metric says so");
+    let status = world.node.weir(&["status", "--socket", &world.node.admin_socket().to_string_lossy()])?;
+    let status = status.wait_ok(SOON)?;
+    ensure!(status.contains("Uplink wan: ") && status.contains("(PartlyApplied)"), "{status}");
+
+    // Limits are in force, and pods that come are counted, all of them soon.
+    let call = world.call(&seed)?;
+    world.wait_marked(&seed, true)?;
+    drop(call);
+    let names: Vec<String> = (0..6).map(|number| format!("web{number}")).collect();
+    let _pods = names.iter().map(|name| world.pod(name, PodOptions::default(), &[])).collect::<Result<Vec<_>>>()?;
+    eventually(|| {
+        let metrics = agent.metrics()?;
+        for name in &names {
+            let counted = metrics.sum("weir_pod_network_transmit_bytes_total", &[("pod", name)]);
+            ensure!(counted.is_some(), "{name} is not counted");
+        }
+        Ok(())
+    })
 }

@@ -99,6 +99,30 @@ fn an_uplink_without_an_interface_takes_its_tiers_with_it() {
 }
 
 #[test]
+fn what_could_not_be_applied_is_not_said_to_be_in_force() {
+    for (kind, name, uplink, tier, pods) in [
+        ("Uplink", "wan", State::NotEnforced, State::NotEnforced, 1),
+        ("TrafficTier", "bulk", State::Enforced, State::NotEnforced, 1),
+        ("Pod", "media/b", State::Enforced, State::Enforced, 0),
+    ] {
+        let mut snapshot = snapshot();
+        snapshot.findings.notes.push(finding(kind, name, "PartlyApplied"));
+        snapshot.findings.notes.push(finding(kind, name, NOT_APPLIED));
+        let status = told(&snapshot);
+        let bulk = tier_of(&status, "bulk");
+        assert_eq!((status.uplinks[0].state, bulk.state, bulk.pods_enforced), (uplink, tier, pods), "{kind}");
+    }
+}
+
+#[test]
+fn what_was_applied_in_part_is_degraded() {
+    let mut snapshot = snapshot();
+    snapshot.findings.notes.push(finding("Uplink", "wan", "PartlyApplied"));
+    let status = told(&snapshot);
+    assert_eq!((status.uplinks[0].state, tier_of(&status, "bulk").state), (State::Degraded, State::Degraded));
+}
+
+#[test]
 fn what_cannot_be_paced_is_degraded() {
     let mut snapshot = snapshot();
     snapshot.uplinks.get_mut("wan").unwrap().paced = false;
