@@ -25,18 +25,18 @@ use serde::{Deserialize as _, de::IntoDeserializer as _};
 use tokio::{
     sync::watch,
     task::yield_now,
-    time::{interval, sleep},
+    time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weir_api::objects::{ENFORCED, Status, TrafficTier, Uplink, WeirNode};
 
 use super::{
-    Complaint, Connection, briefly,
+    Complaint, Connection,
+    candidate::Held,
     condition::find,
     events,
     fold::{self, Kind, PENDING, Report, Stored},
-    lease::{Election, LOOK, RENEW},
     listing::Listing,
     turn::{Due, Turn},
     write,
@@ -56,60 +56,49 @@ const PAGE: u32 = 50;
 pub(super) struct Cluster {
     connection: Connection,
     node: String,
-    election: Election,
+    held: Held,
     updates: watch::Receiver<Option<Update>>,
 }
 
 impl Cluster {
-    pub(super) fn new(access: Access, node: String, updates: watch::Receiver<Option<Update>>) -> Self {
-        Self { connection: Connection::by(access), election: Election::of(&node), node, updates }
+    pub(super) fn new(access: Access, node: String, held: Held, updates: watch::Receiver<Option<Update>>) -> Self {
+        Self { connection: Connection::by(access), node, held, updates }
     }
 
+    /// Folds whenever the lease is ours, until `stop` is cancelled.
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let (mut complaint, mut retry) = (Complaint::default(), Retry::default());
-        while !stop.is_cancelled() {
-            let result = tokio::select! {
-                () = stop.cancelled() => break,
-                result = self.step() => result,
+        loop {
+            let folded = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                folded = self.fold() => folded,
             };
-            let wait = match result {
-                Ok(()) => {
-                    complaint.settled();
-                    LOOK
-                }
-                Err(error) => {
-                    complaint.about("write the status of objects", &error);
-                    self.connection.forget();
-                    retry.next().unwrap_or(LOOK)
-                }
+            let Err(error) = folded else {
+                complaint.settled();
+                retry = Retry::default();
+                continue;
             };
+            complaint.about("write the status of objects", &error);
+            self.connection.forget();
             tokio::select! {
-                () = stop.cancelled() => break,
-                () = sleep(wait) => {}
+                () = stop.cancelled() => return Ok(()),
+                () = sleep(retry.next().unwrap_or(LOOK_AGAIN)) => {}
             }
         }
-        if let Ok(client) = self.connection.client().await {
-            let _ = briefly(self.election.release(&client)).await;
-        }
-        Ok(())
     }
 
-    /// Looks whether the lease can be had, and folds for as long as it is ours.
-    async fn step(&mut self) -> anyhow::Result<()> {
-        let client = self.connection.client().await?;
-        write::answer(self.election.look(&client)).await.context("cannot look at the lease")?;
-        if !self.election.is_ours(Instant::now()) {
-            return Ok(());
-        }
+    /// Waits for the lease, and folds for as long as it is ours.
+    async fn fold(&mut self) -> anyhow::Result<()> {
+        self.held.taken().await;
         info!("this agent holds the lease: it writes the status of uplinks and tiers");
-        let mut fold = Fold::begin(client.clone(), &self.node);
-        let mut renew = interval(RENEW);
+        let client = self.connection.client().await?;
+        let mut fold = Fold::begin(client, &self.node, self.held.clone());
         let mut turn = interval(APART);
         let mut look_again = interval(LOOK_AGAIN);
         let mut is_due = false;
-        while self.election.is_ours(Instant::now()) {
+        loop {
             tokio::select! {
-                _ = renew.tick() => write::answer(self.election.look(&client)).await.context("cannot renew the lease")?,
+                () = self.held.lost() => break,
                 _ = look_again.tick() => is_due = true,
                 Some(heard) = fold.heard.next() => {
                     fold.hear(heard)?;
@@ -118,19 +107,14 @@ impl Cluster {
                     }
                     is_due = true;
                 }
-                changed = self.updates.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                    is_due = true;
-                }
+                Ok(()) = self.updates.changed() => is_due = true,
                 _ = turn.tick(), if is_due => {
                     let update = self.updates.borrow_and_update().clone();
                     is_due = !fold.write(update.as_ref()).await?;
                 }
             }
         }
-        info!("another agent holds the lease");
+        info!("this agent does not hold the lease any more");
         Ok(())
     }
 }
@@ -143,6 +127,7 @@ enum Heard {
 /// What is stored of everything that is folded.
 struct Fold {
     client: Client,
+    held: Held,
     recorder: Recorder,
     heard: futures::stream::SelectAll<BoxStream<'static, Result<Heard, watcher::Error>>>,
     objects: BTreeMap<Kind, Listing<Stored>>,
@@ -153,7 +138,7 @@ struct Fold {
 }
 
 impl Fold {
-    fn begin(client: Client, node: &str) -> Self {
+    fn begin(client: Client, node: &str, held: Held) -> Self {
         let nodes = watcher(Api::<WeirNode>::all(client.clone()), Config::default().page_size(PAGE));
         let nodes = nodes
             .backoff(Retry::default())
@@ -167,6 +152,7 @@ impl Fold {
         let recorder = events::recorder(client.clone(), node);
         Self {
             client,
+            held,
             recorder,
             heard,
             objects,
@@ -189,7 +175,8 @@ impl Fold {
         Ok(())
     }
 
-    /// Writes statuses that are not as they should be. False where some are left, or it is too early to say for some.
+    /// Writes statuses that are not as they should be, as long as the lease is ours. Returns false where some are left,
+    /// or it is too early to say for some.
     async fn write(&mut self, update: Option<&Update>) -> anyhow::Result<bool> {
         let (Some(update), Some(nodes)) = (update, self.nodes.objects()) else { return Ok(false) };
         let now = Time(Timestamp::now());
@@ -225,7 +212,13 @@ impl Fold {
         let due = self.turn.take(due);
         is_complete &= due.len() == all;
         for Due { object, stored, status } in due {
-            self.write_one(object.0, &object.1, &stored, &status).await?;
+            // Many writes take long; another agent may have the lease meanwhile.
+            let now = Instant::now();
+            if !self.held.is_ours(now) {
+                return Ok(false);
+            }
+            let writing = timeout(self.held.left(now), self.write_one(object.0, &object.1, &stored, &status));
+            writing.await.context("the lease ran out before the API server had answered")??;
             self.written.insert(object, status);
         }
         Ok(is_complete)

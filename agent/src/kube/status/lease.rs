@@ -14,13 +14,7 @@ use kube::{Api, Client, Error, api::PostParams};
 /// The Lease's name, in the agent's namespace.
 pub(super) const NAME: &str = "weir";
 /// How long a holder that says nothing more keeps it.
-const DURATION: Duration = Duration::from_secs(15);
-/// How often the holder says that it is there.
-pub(super) const RENEW: Duration = Duration::from_secs(5);
-/// How long the holder believes that it is, without having been able to say so. Shorter than [`DURATION`].
-const BELIEF: Duration = Duration::from_secs(10);
-/// How often the others look. One look and the duration are the time without a holder.
-pub(super) const LOOK: Duration = Duration::from_secs(10);
+pub(super) const DURATION: Duration = Duration::from_secs(15);
 
 /// What a look at the lease leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,24 +27,19 @@ enum Decision {
     Wait,
 }
 
-/// One candidate.
+/// What one candidate knows of the lease.
 #[derive(Debug)]
 pub(super) struct Election {
     identity: String,
     /// Holder and time of the last renewal as they stood there last, and since when they have.
     seen: Option<(Option<String>, Option<MicroTime>, Instant)>,
     /// When we last wrote it.
-    renewed: Option<Instant>,
+    pub(super) renewed: Option<Instant>,
 }
 
 impl Election {
     pub(super) fn of(identity: &str) -> Self {
         Self { identity: identity.to_owned(), seen: None, renewed: None }
-    }
-
-    /// Whether the lease is ours.
-    pub(super) fn is_ours(&self, now: Instant) -> bool {
-        self.renewed.is_some_and(|renewed| now.saturating_duration_since(renewed) < BELIEF)
     }
 
     /// Looks at the lease, and takes or renews it if possible.
@@ -182,15 +171,5 @@ mod tests {
         let mut second = Election::of("n2");
         let free = held(LeaseSpec { lease_transitions: Some(3), ..LeaseSpec::default() });
         assert!(matches!(second.decide(Some(&free), Instant::now(), time(1)), Decision::Take(_)));
-    }
-
-    #[test]
-    fn the_holder_does_not_believe_for_longer_than_the_others_wait() {
-        let mut election = Election::of("n1");
-        let now = Instant::now();
-        assert!(!election.is_ours(now));
-        election.renewed = Some(now);
-        assert!(election.is_ours(now + RENEW) && !election.is_ours(now + BELIEF));
-        assert!(BELIEF < DURATION && RENEW < BELIEF);
     }
 }

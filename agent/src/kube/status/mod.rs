@@ -4,6 +4,7 @@
 //! Everything is written by server-side apply, only if it differs from what stands there, and at most once a second for
 //! each object. Nothing here is needed for enforcing: when the API server is away, it is tried again and again.
 
+mod candidate;
 mod cluster;
 mod condition;
 mod events;
@@ -55,9 +56,11 @@ impl Reporting {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { access, node, facts, snapshots, rounds, updates } = self;
         let own = own::Own::new(access.clone(), node.clone(), facts, snapshots, rounds);
-        let cluster = cluster::Cluster::new(access, node, updates);
+        let (candidate, held) = candidate::Candidate::new(access.clone(), &node);
+        let cluster = cluster::Cluster::new(access, node, held, updates);
         let mut tasks = Tasks::new(stop.clone());
         tasks.spawn("the report on this node", own.run(stop.clone()));
+        tasks.spawn("the candidate for the lease", candidate.run(stop.clone()));
         tasks.spawn("the report on all nodes", cluster.run(stop));
         tasks.run().await
     }

@@ -13,7 +13,7 @@ use weir::{
     },
     serve::snapshot_channel,
 };
-use weir_api_tests::ControlPlane;
+use weir_api_tests::{ControlPlane, Way};
 use weir_core::{
     desired::desired,
     host::{Host, Link},
@@ -37,7 +37,11 @@ struct Reporter {
 
 impl Reporter {
     async fn start(cluster: &ControlPlane, node: &str) -> Result<Self> {
-        let access = Access::Kubeconfig(cluster.kubeconfig("admin")?);
+        Self::over(Access::Kubeconfig(cluster.kubeconfig("admin")?), node).await
+    }
+
+    /// Starts one that has its own way to the API server.
+    async fn over(access: Access, node: &str) -> Result<Self> {
         let folder = TempDir::new()?;
         let source = KubeSource::start(&access, node, folder.path().join("objects.json")).await?;
         let (snapshots, mut requests) = snapshot_channel();
@@ -192,4 +196,25 @@ async fn nothing_is_written_when_nothing_changed_and_once_a_second_when_much_doe
     let newest = cluster.kubectl(&["get", "traffictier", "bulk", "-o", "jsonpath={.metadata.generation}"])?;
     until(&cluster, &BULK, NODES, &format!("1/1 {newest}")).await?;
     reporter.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lease_is_renewed_while_writes_are_awaited() -> Result<()> {
+    let cluster = with_definitions()?;
+    cluster.apply(UPLINK)?;
+    let proxy = cluster.proxy()?;
+    let first = Reporter::over(Access::Kubeconfig(cluster.kubeconfig_through(&proxy, "admin")?), "n1").await?;
+    until(&cluster, &LEASE, HOLDER, "n1").await?;
+    let second = Reporter::start(&cluster, "n2").await?;
+    until(&cluster, &["uplink", "wan"], NODES, "2/2 1").await?;
+
+    // A write takes a second now, and there are more of them than a lease has seconds.
+    proxy.set(Way::Delay(Duration::from_millis(500)));
+    let tiers: Vec<String> = (0..25).map(|number| TIER.replace("bulk", &format!("bulk{number:02}"))).collect();
+    cluster.apply(&tiers.join("---\n"))?;
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    until(&cluster, &LEASE, "{.spec.holderIdentity} {.spec.leaseTransitions}", "n1 0").await?;
+    until(&cluster, &["traffictier", "bulk00"], NODES, "2/2 1").await?;
+    second.end().await?;
+    first.end().await
 }
