@@ -11,7 +11,6 @@ use futures::{
     FutureExt as _, StreamExt as _,
     stream::{BoxStream, select_all},
 };
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
@@ -36,7 +35,7 @@ use super::{
     candidate::Held,
     condition::find,
     events,
-    fold::{self, Kind, PENDING, Report, Stored},
+    fold::{self, Kind, Now, PENDING, Report, Stored},
     listing::Listing,
     turn::{Due, Turn},
     write,
@@ -170,7 +169,15 @@ impl Fold {
                 }
                 self.objects.entry(kind).or_default().hear(event);
             }
-            Heard::Node(event) => self.nodes.hear(event),
+            Heard::Node(event) => {
+                let now = Instant::now();
+                let read = |(name, report): (String, Report)| {
+                    let report = report.read_at(now, self.nodes.get(&name));
+                    (name, report)
+                };
+                let event = map(event, read);
+                self.nodes.hear(event);
+            }
         }
         Ok(())
     }
@@ -179,7 +186,7 @@ impl Fold {
     /// or it is too early to say for some.
     async fn write(&mut self, update: Option<&Update>) -> anyhow::Result<bool> {
         let (Some(update), Some(nodes)) = (update, self.nodes.objects()) else { return Ok(false) };
-        let now = Time(Timestamp::now());
+        let now = Now::read();
         let mut is_complete = true;
         let mut due = Vec::new();
         for (kind, listing) in &self.objects {

@@ -1,6 +1,9 @@
 //! What all nodes say of an object, as the object's own status. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use internment::ArcIntern;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
@@ -9,7 +12,7 @@ use weir_core::model::{Rate, Rejection, rate};
 
 use super::{condition::Verdict, rate::rounded};
 
-/// An agent reports every five minutes; one that has said nothing for so long is not there.
+/// An agent reports every five minutes; one whose report has not changed for so long is not there.
 pub(super) const SILENCE: Duration = Duration::from_mins(15);
 /// Nodes that a message names.
 const NAMED: usize = 3;
@@ -19,7 +22,10 @@ pub(super) const PENDING: &str = "Pending";
 /// What a node says, without what the fold does not need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Report {
+    /// When the node's agent wrote it, by that node's clock, which says nothing here but that it is another report.
     reported_at: Option<Timestamp>,
+    /// Since when it has stood there, by this agent's clock; none until it is compared with the one before.
+    since: Option<Instant>,
     uplinks: Rows,
     tiers: Rows,
 }
@@ -44,9 +50,21 @@ impl Report {
         let status = node.status.unwrap_or_default();
         Self {
             reported_at: status.reported_at.map(|time| time.0),
+            since: None,
             uplinks: Rows::of(status.uplinks),
             tiers: Rows::of(status.tiers),
         }
+    }
+
+    /// Notes that the report was read at `now`, in the place of an earlier one. The same report, read again, has stood
+    /// there since it was read first.
+    pub(super) fn read_at(self, now: Instant, earlier: Option<&Self>) -> Self {
+        let same = earlier.filter(|earlier| earlier.reported_at == self.reported_at);
+        Self { since: same.and_then(|same| same.since).or(Some(now)), ..self }
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) > SILENCE)
     }
 }
 
@@ -86,22 +104,36 @@ pub(super) struct Stored {
     pub(super) status: Status,
 }
 
+/// A moment, by the clock that others share and by this agent's own.
+#[derive(Clone, Debug)]
+pub(super) struct Now {
+    pub(super) time: Time,
+    pub(super) instant: Instant,
+}
+
+impl Now {
+    pub(super) fn read() -> Self {
+        Self { time: Time(Timestamp::now()), instant: Instant::now() }
+    }
+}
+
 /// The status of one object, out of what the nodes say and what this agent's own source makes of the object.
 pub(super) fn status(
     (kind, name): (Kind, &str),
     stored: &Stored,
     rejection: Option<&Rejection>,
     nodes: &BTreeMap<String, Report>,
-    now: &Time,
+    now: &Now,
 ) -> Status {
-    let standing = Standing::of(kind, name, stored.generation, nodes, now.0);
+    let standing = Standing::of(kind, name, stored.generation, nodes, now.instant);
     let accepted = match rejection {
         Some(rejection) => Verdict::no(&rejection.reason, rejection.message.clone()),
         None => Verdict::yes(ACCEPTED, "it is valid and fits the other objects"),
     };
     let enforced = standing.verdict(rejection);
-    let condition =
-        |kind: &str, verdict: Verdict| verdict.condition(kind, &stored.status.conditions, Some(stored.generation), now);
+    let condition = |kind: &str, verdict: Verdict| {
+        verdict.condition(kind, &stored.status.conditions, Some(stored.generation), &now.time)
+    };
     Status {
         conditions: vec![condition(ACCEPTED, accepted), condition(ENFORCED, enforced)],
         observed_generation: Some(stored.generation),
@@ -134,7 +166,7 @@ struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    fn of(kind: Kind, name: &str, generation: i64, nodes: &'a BTreeMap<String, Report>, now: Timestamp) -> Self {
+    fn of(kind: Kind, name: &str, generation: i64, nodes: &'a BTreeMap<String, Report>, now: Instant) -> Self {
         let mut standing = Self { reports: nodes.len(), ..Self::default() };
         for (node, report) in nodes {
             let rows = match kind {
@@ -215,13 +247,6 @@ impl<'a> Standing<'a> {
             return Verdict::yes(reason, message);
         }
         Verdict::yes(ENFORCED, format!("in force on {}", of_all(self.enforced)))
-    }
-}
-
-impl Report {
-    fn is_silent(&self, now: Timestamp) -> bool {
-        let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or(Duration::ZERO);
-        self.reported_at.is_some_and(|at| since(at) > SILENCE)
     }
 }
 

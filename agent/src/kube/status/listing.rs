@@ -32,6 +32,11 @@ impl<T> Listing<T> {
         }
     }
 
+    /// The object of a name as it was known last, also while a new list is coming.
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
+        self.objects.as_ref()?.get(name)
+    }
+
     pub(super) fn objects(&self) -> Option<&BTreeMap<String, T>> {
         self.objects.as_ref()
     }

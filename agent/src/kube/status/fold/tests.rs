@@ -2,10 +2,8 @@ use weir_core::model::ObjectRef;
 
 use super::*;
 
-const NOW: i64 = 100_000;
-
-fn at(second: i64) -> Time {
-    Time(Timestamp::from_second(second).unwrap())
+fn now() -> Now {
+    Now { time: Time(Timestamp::from_second(100_000).unwrap()), instant: Instant::now() }
 }
 
 fn row(generation: i64, state: State) -> OnNode {
@@ -28,19 +26,20 @@ fn failing(generation: i64, reason: &str) -> OnNode {
     }
 }
 
-fn report(tier: Option<OnNode>, reported: i64) -> Report {
+/// A report that was written at a second of the clock of the node that it is of.
+fn report(tier: Option<OnNode>, second: i64) -> Report {
     let mut node = WeirNode::default();
     let status = node.status.get_or_insert_default();
-    status.reported_at = Some(at(reported));
+    status.reported_at = Some(Time(Timestamp::from_second(second).unwrap()));
     status.tiers.extend(tier);
     Report::of(node)
 }
 
 /// The tier's status, of generation 2, out of what the nodes n1, n2, … say.
 fn folded(rows: impl IntoIterator<Item = Option<OnNode>>) -> Status {
-    let reports = rows.into_iter().map(|row| report(row, NOW));
+    let reports = rows.into_iter().map(|row| report(row, 1));
     let nodes: BTreeMap<_, _> = (1..).map(|number| format!("n{number}")).zip(reports).collect();
-    status((Kind::Tier, "bulk"), &Stored { generation: 2, ..Stored::default() }, None, &nodes, &at(NOW))
+    status((Kind::Tier, "bulk"), &Stored { generation: 2, ..Stored::default() }, None, &nodes, &now())
 }
 
 fn enforced(status: &Status) -> (&str, &str, &str) {
@@ -87,11 +86,24 @@ fn what_is_degraded_is_in_force_and_says_where_not() {
 
 #[test]
 fn an_agent_that_says_nothing_any_more_is_named() {
-    let silence = i64::try_from(SILENCE.as_secs()).unwrap();
-    let nodes = BTreeMap::from([("n1".to_owned(), report(Some(row(2, State::Enforced)), NOW - silence - 1))]);
-    let stored = Stored { generation: 2, ..Stored::default() };
-    let status = status((Kind::Tier, "bulk"), &stored, None, &nodes, &at(NOW));
-    assert_eq!((enforced(&status).0, enforced(&status).1), ("False", "AgentSilent"));
+    let start = Instant::now();
+    let reason = |report: &Report, instant| {
+        let nodes = BTreeMap::from([("n1".to_owned(), report.clone())]);
+        let stored = Stored { generation: 2, ..Stored::default() };
+        let status = status((Kind::Tier, "bulk"), &stored, None, &nodes, &Now { instant, ..now() });
+        enforced(&status).1.to_owned()
+    };
+    // The node's clock may be a day off in either direction.
+    for second in [0, 200_000] {
+        let written = |second| report(Some(row(2, State::Enforced)), second);
+        let first = written(second).read_at(start, None);
+        assert_eq!(reason(&first, start + SILENCE), "Enforced");
+        // Listed again, it is the same report.
+        let again = written(second).read_at(start + SILENCE, Some(&first));
+        assert_eq!(reason(&again, start + SILENCE + Duration::from_secs(1)), "AgentSilent");
+        let next = written(second + 300).read_at(start + SILENCE, Some(&again));
+        assert_eq!(reason(&next, start + 2 * SILENCE), "Enforced");
+    }
 }
 
 #[test]
@@ -102,12 +114,12 @@ fn what_is_not_accepted_says_why() {
         reason: "UnknownUplink".to_owned(),
         message: "there is none".to_owned(),
     };
-    let nodes = BTreeMap::from([("n1".to_owned(), report(Some(row(1, State::Enforced)), NOW))]);
+    let nodes = BTreeMap::from([("n1".to_owned(), report(Some(row(1, State::Enforced)), 1))]);
     let stored = Stored { generation: 2, ..Stored::default() };
-    let status = status((Kind::Tier, "bulk"), &stored, Some(&rejection), &nodes, &at(NOW));
+    let status = status((Kind::Tier, "bulk"), &stored, Some(&rejection), &nodes, &now());
     let accepted = &status.conditions[0];
     assert_eq!((&*accepted.type_, &*accepted.status, &*accepted.reason), ("Accepted", "False", "UnknownUplink"));
     assert_eq!((enforced(&status).0, enforced(&status).1), ("False", "UnknownUplink"));
-    let uplink = super::status((Kind::Uplink, "wan"), &stored, None, &nodes, &at(NOW));
+    let uplink = super::status((Kind::Uplink, "wan"), &stored, None, &nodes, &now());
     assert!(uplink.pods.is_none(), "an uplink has no pods");
 }
