@@ -29,7 +29,9 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pods: Option<String>,
 
-    /// What all nodes send over the uplink, or by the tier, in bits per second, averaged over half a minute or more.
+    /// What all nodes sent over the uplink, or by the tier, before this was written, in bits per second, averaged over
+    /// half a minute. That a rate changed is by itself no reason to write, unless it changed a lot, and then at most every
+    /// five minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
 }

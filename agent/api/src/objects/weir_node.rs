@@ -66,7 +66,8 @@ pub struct WeirNodeStatus {
     /// Pods of the node in a tier whose packets are found, of all that are in a tier: 12/12.
     pub pods_enforced: String,
 
-    /// What the node sends over its uplinks, in bits per second, averaged over half a minute or more.
+    /// What the node sent over its uplinks before this was written, in bits per second, averaged over half a minute. That
+    /// a rate changed is by itself no reason to write, unless it changed a lot, and then at most every five minutes.
     pub rate: String,
 
     /// Every uplink that the agent knows.

@@ -29,6 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weir_api::objects::{ENFORCED, Status, TrafficTier, Uplink, WeirNode};
+use weir_core::model::rate::parse;
 
 use super::{
     Complaint, Connection,
@@ -37,6 +38,7 @@ use super::{
     events,
     fold::{self, Kind, Now, PENDING, Report, Stored},
     listing::Listing,
+    rate::RatePace,
     turn::{Due, Turn},
     write,
 };
@@ -133,6 +135,8 @@ struct Fold {
     nodes: Listing<Report>,
     /// What was written and has not been heard of yet.
     written: BTreeMap<(Kind, String), Status>,
+    /// When each object was written for its rate's sake last.
+    rates: BTreeMap<(Kind, String), RatePace>,
     turn: Turn,
 }
 
@@ -157,6 +161,7 @@ impl Fold {
             objects,
             nodes: Listing::default(),
             written: BTreeMap::new(),
+            rates: BTreeMap::new(),
             turn: Turn::default(),
         }
     }
@@ -166,6 +171,9 @@ impl Fold {
             Heard::Object(kind, event) => {
                 if let Event::Apply((name, _)) | Event::Delete((name, _)) = &event {
                     self.written.remove(&(kind, name.clone()));
+                }
+                if let Event::Delete((name, _)) = &event {
+                    self.rates.remove(&(kind, name.clone()));
                 }
                 self.objects.entry(kind).or_default().hear(event);
             }
@@ -209,26 +217,43 @@ impl Fold {
                 let rejection =
                     update.rejections.iter().find(|found| found.object.kind == of && found.object.name == *name);
                 let status = fold::status((*kind, name), stored, rejection, nodes, &now);
-                let standing = self.written.get(&(*kind, name.clone())).unwrap_or(&stored.status);
-                if !write::says_the_same(&status, standing) {
-                    due.push(Due { object: (*kind, name.clone()), stored: stored.clone(), status });
+                let due_one = Due { object: (*kind, name.clone()), stored: stored.clone(), status };
+                if !write::says_the_same(&due_one.status, self.standing(&due_one)) || self.is_for_its_rate(&due_one) {
+                    due.push(due_one);
                 }
             }
         }
         let all = due.len();
         let due = self.turn.take(due);
         is_complete &= due.len() == all;
-        for Due { object, stored, status } in due {
+        for due in due {
             // Many writes take long; another agent may have the lease meanwhile.
             let now = Instant::now();
             if !self.held.is_ours(now) {
                 return Ok(false);
             }
+            let for_its_rate = self.is_for_its_rate(&due);
+            let Due { object, stored, status } = due;
             let writing = timeout(self.held.left(now), self.write_one(object.0, &object.1, &stored, &status));
             writing.await.context("the lease ran out before the API server had answered")??;
+            if for_its_rate {
+                self.rates.insert(object.clone(), RatePace::wrote(now));
+            }
             self.written.insert(object, status);
         }
         Ok(is_complete)
+    }
+
+    /// What stands at the API server, as far as is known.
+    fn standing<'a>(&'a self, due: &'a Due) -> &'a Status {
+        self.written.get(&due.object).unwrap_or(&due.stored.status)
+    }
+
+    /// Whether the rate alone is reason enough to write a status.
+    fn is_for_its_rate(&self, due: &Due) -> bool {
+        let pace = self.rates.get(&due.object).copied().unwrap_or_default();
+        let rate = |status: &Status| status.rate.as_ref().and_then(|rate| parse(rate).ok()).unwrap_or(0);
+        pace.allows(rate(self.standing(due)), rate(&due.status), Instant::now())
     }
 
     async fn write_one(&mut self, kind: Kind, name: &str, stored: &Stored, status: &Status) -> anyhow::Result<()> {

@@ -1,17 +1,20 @@
 //! What the agent says of its own node, out of a snapshot of it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::objects::{ENFORCED, OnNode, State, WeirNodeStatus};
 use weir_common::counters::Class;
 use weir_core::{
     desired::Place,
-    model::{Rejection, rate},
+    model::{Rate, Rejection, rate},
     snapshot::{NOT_APPLIED, PARTLY_APPLIED, Snapshot},
 };
 
-use super::{condition::Verdict, rate::rounded};
+use super::{
+    condition::Verdict,
+    rate::{RatePace, rounded},
+};
 
 /// The class of traffic that leaves by an uplink's interface and does not cross the uplink.
 const EXEMPT: &str = Class::Exempt.name();
@@ -66,6 +69,24 @@ pub(super) fn status(facts: &NodeFacts, snapshot: &Snapshot, stored: &WeirNodeSt
         uplinks,
         tiers,
     }
+}
+
+/// Whether a report has to be written in the place of the one that is stored, whatever its rates: it says something
+/// else, or is due to be renewed.
+pub(super) fn is_news(wanted: &WeirNodeStatus, stored: &WeirNodeStatus) -> bool {
+    stored.reported_at.is_none() || without_rates(wanted) != without_rates(stored)
+}
+
+/// Whether the rates of a report, which is no news but for them, are worth writing it.
+pub(super) fn rates_are_news(wanted: &WeirNodeStatus, stored: &WeirNodeStatus, pace: RatePace, now: Instant) -> bool {
+    let rows = |status: &WeirNodeStatus| status.uplinks.iter().chain(&status.tiers).map(|row| row.rate).collect();
+    let (standing, rates): (Vec<Rate>, Vec<Rate>) = (rows(stored), rows(wanted));
+    standing.into_iter().zip(rates).any(|(standing, rate)| pace.allows(standing, rate, now))
+}
+
+fn without_rates(status: &WeirNodeStatus) -> WeirNodeStatus {
+    let rows = |rows: &[OnNode]| rows.iter().map(|row| OnNode { rate: 0, ..row.clone() }).collect();
+    WeirNodeStatus { uplinks: rows(&status.uplinks), tiers: rows(&status.tiers), rate: String::new(), ..status.clone() }
 }
 
 fn share(objects: &[OnNode]) -> String {

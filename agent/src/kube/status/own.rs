@@ -18,6 +18,7 @@ use super::{
     Complaint, Connection,
     events::PodEvents,
     node::{self, NodeFacts},
+    rate::RatePace,
     write,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(super) struct Own {
     snapshots: SnapshotSource,
     rounds: watch::Receiver<u64>,
     events: PodEvents,
+    rates: RatePace,
     stored: Option<Stored>,
     start: Instant,
 }
@@ -67,6 +69,7 @@ impl Own {
             snapshots,
             rounds,
             events,
+            rates: RatePace::default(),
             stored: None,
             start: Instant::now(),
         }
@@ -129,7 +132,8 @@ impl Own {
         };
         let now = Time(Timestamp::now());
         let wanted = node::status(&self.facts, snapshot, &stored.status, &now);
-        if wanted == stored.status {
+        let for_rates = node::rates_are_news(&wanted, &stored.status, self.rates, Instant::now());
+        if !for_rates && !node::is_news(&wanted, &stored.status) {
             self.stored = Some(stored);
             return Ok(());
         }
@@ -137,6 +141,9 @@ impl Own {
         let is_there = write::status::<WeirNode>(client, write::AGENT, &self.node, &wanted).await?;
         if is_there {
             self.stored = Some(Stored { status: wanted, since: Instant::now() });
+            if for_rates {
+                self.rates = RatePace::wrote(Instant::now());
+            }
             return Ok(());
         }
         anyhow::bail!("the WeirNode was deleted meanwhile")

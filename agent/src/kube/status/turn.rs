@@ -12,7 +12,7 @@ use super::{
 
 /// Statuses with a condition that turns, written in one turn at most.
 const TURNING: usize = 50;
-/// Likewise for statuses in which only counts and rates change.
+/// Likewise for statuses in which only counts or rates change.
 const CALM: usize = 10;
 
 /// A status that is to be written.

@@ -63,9 +63,10 @@ where
     answer(writing).await
 }
 
-/// Whether two statuses say the same. The time of a condition is part of what it says only as long as it stays.
+/// Whether two statuses say the same, but for their rates. The time of a condition is part of what it says only as long
+/// as it stays.
 pub(super) fn says_the_same(one: &Status, other: &Status) -> bool {
-    let rest = |status: &Status| Status { conditions: Vec::new(), ..status.clone() };
+    let rest = |status: &Status| Status { conditions: Vec::new(), rate: None, ..status.clone() };
     rest(one) == rest(other) && conditions_say_the_same(&one.conditions, &other.conditions)
 }
 

@@ -1,6 +1,12 @@
 //! Agents that do nothing but report: what several of them write together, and who of them folds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -18,6 +24,7 @@ use weir_core::{
     desired::desired,
     host::{Host, Link},
     model::World,
+    rates::{Rates, TierRate},
     snapshot::{ReconcileStats, Snapshot, TierNow, UplinkNow, Versions},
 };
 
@@ -31,6 +38,8 @@ struct Reporter {
     stop: CancellationToken,
     task: JoinHandle<Result<()>>,
     rounds: watch::Sender<u64>,
+    /// What the node sends, all of it by the tier, in bits per second.
+    rate: Arc<AtomicU64>,
     _source: KubeSource,
     _folder: TempDir,
 }
@@ -47,10 +56,12 @@ impl Reporter {
         let (snapshots, mut requests) = snapshot_channel();
         let (rounds, seen) = watch::channel(1);
         let (updates, name) = (source.updates(), node.to_owned());
+        let rate = Arc::new(AtomicU64::new(0));
+        let sent = rate.clone();
         tokio::spawn(async move {
             while let Some(request) = requests.recv().await {
                 let world = updates.borrow().as_ref().and_then(|update| update.world.clone());
-                request.answer(Arc::new(snapshot(&name, world.as_deref())));
+                request.answer(Arc::new(snapshot(&name, world.as_deref(), sent.load(Ordering::Relaxed))));
             }
         });
         let reporting = Reporting {
@@ -70,7 +81,13 @@ impl Reporter {
                 sender.send_modify(|round| *round += 1);
             }
         });
-        Ok(Self { stop, task, rounds, _source: source, _folder: folder })
+        Ok(Self { stop, task, rounds, rate, _source: source, _folder: folder })
+    }
+
+    /// Makes the node send at this rate.
+    fn send(&self, rate: u64) {
+        self.rate.store(rate, Ordering::Relaxed);
+        self.rounds.send_modify(|round| *round += 1);
     }
 
     /// Ends it like SIGTERM.
@@ -85,7 +102,7 @@ impl Reporter {
     }
 }
 
-fn snapshot(node: &str, world: Option<&World>) -> Snapshot {
+fn snapshot(node: &str, world: Option<&World>, rate: u64) -> Snapshot {
     let Some(world) = world else { return Snapshot { node: node.to_owned(), ..Snapshot::default() } };
     let eth0 = Link { name: "eth0".to_owned(), ethernet: true, up: true, tx_queues: 1, ..Link::default() };
     let host = Host { links: [(2, eth0)].into(), default_routes: vec![2], ..Host::default() };
@@ -100,6 +117,10 @@ fn snapshot(node: &str, world: Option<&World>) -> Snapshot {
             .map(|name| (name.clone(), UplinkNow { paced: true, ..UplinkNow::default() }))
             .collect(),
         tiers: desired.tiers.keys().map(|name| (name.clone(), TierNow::default())).collect(),
+        rates: Rates {
+            uplinks: desired.uplinks.keys().map(|name| (name.clone(), [("bulk", rate)].into())).collect(),
+            tiers: desired.tiers.keys().map(|name| (name.clone(), TierRate { sent: rate, demanded: rate })).collect(),
+        },
         desired,
         findings,
         reconcile: ReconcileStats { rounds: 1, ..ReconcileStats::default() },
@@ -122,6 +143,12 @@ async fn until(cluster: &ControlPlane, of: &[&str], path: &str, wanted: &str) ->
     let found = timeout(SOON, look).await;
     ensure!(found.is_ok(), "{of:?} {path} is {last:?} and not {wanted:?} after {SOON:?}");
     Ok(())
+}
+
+/// The versions of everything that agents write, which each write raises.
+fn versions(cluster: &ControlPlane) -> Result<String> {
+    let arguments = ["get", "uplinks,traffictiers,weirnodes", "-o", "jsonpath={.items[*].metadata.resourceVersion}"];
+    tokio::task::block_in_place(|| cluster.kubectl(&arguments))
 }
 
 const NODES: &str = "{.status.nodes} {.status.observedGeneration}";
@@ -164,18 +191,13 @@ async fn nothing_is_written_when_nothing_changed_and_once_a_second_when_much_doe
     let reporter = Reporter::start(&cluster, "n1").await?;
     until(&cluster, &BULK, NODES, "1/1 1").await?;
     until(&cluster, &["uplink", "wan"], NODES, "1/1 1").await?;
-    let versions = || {
-        let arguments =
-            ["get", "uplinks,traffictiers,weirnodes", "-o", "jsonpath={.items[*].metadata.resourceVersion}"];
-        tokio::task::block_in_place(|| cluster.kubectl(&arguments))
-    };
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = versions()?;
+    let before = versions(&cluster)?;
     for _ in 0..30 {
         reporter.rounds.send_modify(|round| *round += 1);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    ensure!(versions()? == before, "something was written though nothing changed");
+    ensure!(versions(&cluster)? == before, "something was written though nothing changed");
 
     let generation = || {
         let version = ["get", "weirnode", "n1", "-o", "jsonpath={.metadata.resourceVersion}"];
@@ -217,4 +239,29 @@ async fn the_lease_is_renewed_while_writes_are_awaited() -> Result<()> {
     until(&cluster, &["traffictier", "bulk00"], NODES, "2/2 1").await?;
     second.end().await?;
     first.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_that_is_steady_or_varies_slowly_is_no_reason_to_write() -> Result<()> {
+    let cluster = with_definitions()?;
+    cluster.apply(UPLINK)?;
+    cluster.apply(TIER)?;
+    let reporter = Reporter::start(&cluster, "n1").await?;
+    until(&cluster, &BULK, NODES, "1/1 1").await?;
+    // That bulk begins is told once, and soon.
+    reporter.send(10_000_000);
+    for object in [&["weirnode", "n1"], &["uplink", "wan"], &BULK] {
+        until(&cluster, object, "{.status.rate}", "10M").await?;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = versions(&cluster)?;
+    for step in 0..40 {
+        reporter.send(10_000_000 + step * 200_000);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // More than twice as much would be worth telling, but not so soon again.
+    reporter.send(40_000_000);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ensure!(versions(&cluster)? == before, "something was written though only rates changed");
+    reporter.end().await
 }

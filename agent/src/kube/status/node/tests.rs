@@ -151,3 +151,22 @@ fn a_failed_round_and_a_list_that_is_missing_are_said() {
     assert_eq!(reason(&status), ("False", "NotListed"));
     assert!(status.conditions[0].message.contains("Unreadable"), "{:?}", status.conditions);
 }
+
+#[test]
+fn what_steady_traffic_changes_is_no_news() {
+    let mut snapshot = snapshot();
+    let mut report = |rate| {
+        snapshot.rates.tiers.insert("bulk".to_owned(), TierRate { sent: rate, demanded: rate });
+        WeirNodeStatus { reported_at: Some(Time(Timestamp::UNIX_EPOCH)), ..told(&snapshot) }
+    };
+    let (stored, varied, more) = (report(8_000_000), report(9_000_000), report(20_000_000));
+    let (now, pace) = (Instant::now(), RatePace::default());
+    for other in [&stored, &varied, &more] {
+        assert!(!is_news(other, &stored));
+    }
+    assert!(!rates_are_news(&varied, &stored, pace, now) && rates_are_news(&more, &stored, pace, now));
+    assert!(!rates_are_news(&more, &stored, RatePace::wrote(now), now), "not so soon again");
+    assert!(is_news(&WeirNodeStatus { pods_enforced: "2/2".to_owned(), ..stored.clone() }, &stored));
+    let due = WeirNodeStatus { reported_at: None, ..stored.clone() };
+    assert!(is_news(&due, &due), "an agent that has nothing new to say is still there");
+}
