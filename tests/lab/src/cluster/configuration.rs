@@ -71,6 +71,7 @@ runtime_type = "io.containerd.runc.v2"
 SystemdCgroup = false
 "#;
 
+/// The chain that k3s has by default, but for flannel: `bandwidth` shapes pods with an annotation, by way of an ifb.
 fn network() -> serde_json::Value {
     let addresses = json!({
         "type": "host-local",
@@ -83,6 +84,7 @@ fn network() -> serde_json::Value {
         "plugins": [
             {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true, "ipam": addresses},
             {"type": "portmap", "capabilities": {"portMappings": true}},
+            {"type": "bandwidth", "capabilities": {"bandwidth": true}},
         ],
     })
 }
