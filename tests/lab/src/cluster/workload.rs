@@ -71,6 +71,21 @@ impl Internet {
         })
     }
 
+    /// A pod named `annotated` in the tier, which sends bulk and asks the CNI's bandwidth plugin for this much of it.
+    #[must_use]
+    pub fn annotated_seed(&self, egress_bandwidth: &str) -> Value {
+        let arguments = json!(["bulk", self.sink_at.to_string(), "--streams", "2"]);
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "annotated", "namespace": "default",
+                "labels": {"app": "annotated", "traffic-tier": TIER},
+                "annotations": {"kubernetes.io/egress-bandwidth": egress_bandwidth},
+            },
+            "spec": pod_spec(&arguments),
+        })
+    }
+
     /// Calls from the pod `call` for that long, by `kubectl exec`, and counts what bulk arrives meanwhile.
     pub fn measure(&self, cluster: &Cluster, length: Duration) -> Result<Measured> {
         let (start, before) = (Instant::now(), self.sink.received());
