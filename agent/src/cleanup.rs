@@ -1,11 +1,11 @@
 //! `weir cleanup`: takes everything of Weir out of the node.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use weir_cli::cleanup::{Action, Outcome};
 
 use crate::{
-    datapath::remove::{self, Removed},
+    datapath::{InterfaceNames, probe, remove},
     net::{
         Netlink,
         qdisc::{Recorded, Restored},
@@ -15,22 +15,73 @@ use crate::{
 
 /// Detaches the programs, removes the pins, and puts back the qdiscs that stood there before.
 ///
-/// Fails without a change while an agent runs: it would put everything back.
+/// Only what is known to be Weir's is taken away: pins, filters with its handles, clsact qdiscs that it recorded, and root
+/// qdiscs with its handle. Fails without a change while an agent runs: it would put everything back.
 pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>> {
     let state = StateFolder::open(state_dir)?;
     let lock = Lock::take(&state)?;
     let netlink = Netlink::open()?;
     let names = netlink.observe().await?.names();
-    let Removed { mut actions, filtered } = remove::remove(bpffs, &names);
-    for ifindex in filtered {
-        let outcome = match netlink.remove_idle_clsact(ifindex).await {
-            Ok(true) => Outcome::Done,
-            Ok(false) => Outcome::Skipped("filters of others stand on it".to_owned()),
+    let mut actions = remove::remove(bpffs, &names);
+    if !probe::has_tcx() {
+        remove_filters(&netlink, &names, &mut actions).await?;
+    }
+    remove_clsacts(&netlink, &state, &names, &mut actions).await?;
+    restore_qdiscs(&netlink, &state, &names, &mut actions).await?;
+    drop(lock);
+    Ok(actions)
+}
+
+/// Removes Weir's filters from every interface that has any.
+async fn remove_filters(netlink: &Netlink, names: &InterfaceNames, actions: &mut Vec<Action>) -> anyhow::Result<()> {
+    let with_hooks: BTreeSet<u32> = netlink.bases().await?.into_keys().collect();
+    for (ifindex, name) in names.iter().filter(|(ifindex, _)| with_hooks.contains(ifindex)) {
+        let outcome = match netlink.remove_filters(*ifindex).await {
+            Ok(0) => continue,
+            Ok(_) => Outcome::Done,
             Err(error) => Outcome::Failed(error.to_string()),
         };
-        actions.push(action("remove clsact", &names[&ifindex], outcome));
+        actions.push(action("detach programs", name, outcome));
     }
+    Ok(())
+}
 
+/// Removes the clsact qdiscs that Weir made, where nothing of others stands on them.
+async fn remove_clsacts(
+    netlink: &Netlink,
+    state: &StateFolder,
+    names: &InterfaceNames,
+    actions: &mut Vec<Action>,
+) -> anyhow::Result<()> {
+    let mut recorded = state.hooks()?;
+    for (ifindex, hook) in std::mem::take(&mut recorded.0) {
+        if names.get(&ifindex) != Some(&hook.name) {
+            // The interface is gone, and its qdiscs with it.
+            continue;
+        }
+        let outcome = match netlink.remove_idle_clsact(ifindex, hook.had_ingress).await {
+            Ok(true) if hook.had_ingress => {
+                Outcome::Skipped("the ingress qdisc is back without its filters: set them up again".to_owned())
+            }
+            Ok(true) => Outcome::Done,
+            Ok(false) => Outcome::Skipped("filters of others stand on it, or it is gone".to_owned()),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        actions.push(action("remove clsact", &hook.name, outcome.clone()));
+        if matches!(outcome, Outcome::Failed(_)) {
+            recorded.0.insert(ifindex, hook);
+        }
+    }
+    if recorded.0.is_empty() { state.forget_hooks() } else { state.save_hooks(&recorded) }
+}
+
+/// Puts back the root qdiscs that stood on the uplinks' interfaces.
+async fn restore_qdiscs(
+    netlink: &Netlink,
+    state: &StateFolder,
+    names: &InterfaceNames,
+    actions: &mut Vec<Action>,
+) -> anyhow::Result<()> {
     let mut recorded = state.qdiscs()?;
     let mut before = std::mem::take(&mut recorded.0);
     for (ifindex, root) in netlink.root_qdiscs().await? {
@@ -56,13 +107,7 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
         };
         actions.push(action("restore qdisc", &entry.name, outcome));
     }
-    if recorded.0.is_empty() {
-        state.forget_qdiscs()?;
-    } else {
-        state.save_qdiscs(&recorded)?;
-    }
-    drop(lock);
-    Ok(actions)
+    if recorded.0.is_empty() { state.forget_qdiscs() } else { state.save_qdiscs(&recorded) }
 }
 
 fn action(what: &str, target: &str, outcome: Outcome) -> Action {

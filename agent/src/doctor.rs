@@ -115,9 +115,15 @@ async fn fq() -> Check {
 }
 
 fn cgroup2() -> Check {
-    // A UID that no pod has: the search says whether the hierarchy can be read.
-    match cgroups::find(&["weir-doctor".to_owned()].into()) {
-        Ok(_) => needed("cgroup2", true, Status::Degraded, "", ""),
+    match cgroups::legacy_pods() {
+        Ok(None) => needed("cgroup2", true, Status::Degraded, "", ""),
+        Ok(Some(legacy)) => Check {
+            name: "cgroup2".to_owned(),
+            status: Status::Degraded,
+            detail: format!("mounted, but pods have their cgroups in version 1 ({})", legacy.display()),
+            lost: "hostNetwork pods, and pods behind a macvlan, cannot be told apart: they are interactive".to_owned(),
+            remedy: "boot with systemd.unified_cgroup_hierarchy=1, so that the kubelet uses version 2".to_owned(),
+        },
         Err(error) => Check {
             name: "cgroup2".to_owned(),
             status: Status::Degraded,

@@ -4,6 +4,10 @@
 #![allow(clippy::inline_always, missing_docs)]
 
 #[cfg(target_arch = "bpf")]
+mod bridge;
+#[cfg(target_arch = "bpf")]
+mod count;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod packet;
@@ -11,6 +15,8 @@ mod packet;
 mod pod_rx;
 #[cfg(target_arch = "bpf")]
 mod pod_tx;
+#[cfg(target_arch = "bpf")]
+mod sender;
 #[cfg(target_arch = "bpf")]
 mod test_only;
 #[cfg(target_arch = "bpf")]

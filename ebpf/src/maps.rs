@@ -2,12 +2,16 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, LpmTrie, PerCpuArray},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray},
 };
 use weir_common::{
     config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
-    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS, NEAR_INTERFACES},
+    identity::{Address, Handoff},
+    limits::{
+        MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS,
+        NEAR_INTERFACES,
+    },
     maps::EXITS_LEN,
     near::{NearExempt, NearInterface, near_index},
     reason::{Exit, Program, exit_index},
@@ -36,6 +40,12 @@ pub(crate) static EXEMPT_V6: LpmTrie<ExemptV6, u32> = LpmTrie::pinned(MAX_EXEMPT
 pub(crate) static EXEMPT_NEAR: Array<NearExempt> = Array::pinned(MAX_UPLINKS, 0);
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, u32> = HashMap::pinned(MAX_CGROUPS, 0);
+#[map]
+pub(crate) static ADDRESSES: HashMap<Address, u32> = HashMap::pinned(MAX_ADDRESSES, 0);
+#[map]
+pub(crate) static SAMPLES: LruHashMap<u64, u32> = LruHashMap::pinned(MAX_SAMPLES, 0);
+#[map]
+pub(crate) static HANDOFF: PerCpuArray<Handoff> = PerCpuArray::pinned(1, 0);
 #[map]
 pub(crate) static UPLINK_STATE: Array<UplinkState> = Array::pinned(MAX_UPLINKS, 0);
 #[map]

@@ -2,9 +2,10 @@
 
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::generated::{bpf_skb_ecn_set_ce, bpf_skb_load_bytes, bpf_skb_store_bytes},
+    helpers::generated::{bpf_skb_ancestor_cgroup_id, bpf_skb_ecn_set_ce, bpf_skb_load_bytes, bpf_skb_store_bytes},
     programs::TcContext,
 };
+use weir_common::identity::{Address, Traits, mapped};
 use weir_ebpf::dscp;
 
 /// Verdict that lets the next program on the hook run, and then the packet pass: `TCX_NEXT`, and `TC_ACT_UNSPEC` in
@@ -17,14 +18,27 @@ const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 
 /// Offsets into the IPv4 header (RFC 791).
 mod v4 {
+    pub(super) const FRAGMENT: usize = 6;
+    pub(super) const PROTOCOL: usize = 9;
+    pub(super) const SOURCE: u32 = 12;
     pub(super) const DESTINATION: u32 = 16;
     pub(super) const LEN: usize = 20;
 }
 
 /// Offsets into the IPv6 header (RFC 8200).
 mod v6 {
+    pub(super) const NEXT_HEADER: usize = 6;
+    pub(super) const SOURCE: u32 = 8;
     pub(super) const DESTINATION: u32 = 24;
     pub(super) const LEN: usize = 40;
+}
+
+/// IP protocol numbers.
+mod protocol {
+    pub(super) const ICMP: u8 = 1;
+    pub(super) const TCP: u8 = 6;
+    pub(super) const UDP: u8 = 17;
+    pub(super) const ICMPV6: u8 = 58;
 }
 
 /// A packet's IP destination.
@@ -44,8 +58,8 @@ pub(crate) struct Packet {
 
 impl Packet {
     #[inline(always)]
-    pub(crate) fn new(ctx: &TcContext, l2_len: u32) -> Self {
-        Self { skb: ctx.skb.skb, l2_len }
+    pub(crate) fn new(ctx: &TcContext, l2_len: u16) -> Self {
+        Self { skb: ctx.skb.skb, l2_len: u32::from(l2_len) }
     }
 
     /// `skb->queue_mapping`.
@@ -59,6 +73,41 @@ impl Packet {
     pub(crate) fn set_queue_mapping(&self, value: u32) {
         // SAFETY: as above; writable since 4.3 (`tc_cls_act_is_valid_access`).
         unsafe { (*self.skb).queue_mapping = value }
+    }
+
+    /// The interface by which the packet entered the node's IP layer; 0 for one that was made here.
+    #[inline(always)]
+    pub(crate) fn ingress(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).ingress_ifindex }
+    }
+
+    /// `skb->len`: with the headers of one segment only.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).len }
+    }
+
+    /// `skb->hash`, or 0 where nobody has computed it.
+    #[inline(always)]
+    pub(crate) fn hash(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).hash }
+    }
+
+    /// Returns whether the packet still belongs to a socket.
+    #[inline(always)]
+    pub(crate) fn has_socket(&self) -> bool {
+        // SAFETY: as above; the pointer is only compared. Readable since 5.1.
+        unsafe { !(*self.skb).__bindgen_anon_2.sk.is_null() }
+    }
+
+    /// The id of the socket's cgroup at a level of the tree; 0 where the packet has no full socket.
+    #[inline(always)]
+    pub(crate) fn cgroup(&self, level: u32) -> u64 {
+        // SAFETY: helper call with the program's own context.
+        unsafe { bpf_skb_ancestor_cgroup_id(self.skb, level as i32) }
     }
 
     /// Length with the headers of every segment of a GSO packet.
@@ -91,6 +140,52 @@ impl Packet {
             IPV6 => self.read::<16>(v6::DESTINATION, v6::LEN).map_or(Destination::Short, Destination::V6),
             _ => Destination::NotIp,
         }
+    }
+
+    /// The source address; none if the packet is not IP, or too short.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> Option<Address> {
+        // SAFETY: as above.
+        match unsafe { (*self.skb).protocol } {
+            IPV4 => self.read::<4>(v4::SOURCE, v4::LEN).map(mapped),
+            IPV6 => self.read::<16>(v6::SOURCE, v6::LEN),
+            _ => None,
+        }
+    }
+
+    /// What tells the packet from others; none for fragments and protocols that have nothing of the kind.
+    #[inline(always)]
+    pub(crate) fn traits(&self) -> Option<Traits> {
+        // SAFETY: as above.
+        let (destination, protocol, l4) = match unsafe { (*self.skb).protocol } {
+            IPV4 => {
+                let head = self.load::<{ v4::LEN }>(0)?;
+                // More fragments, or an offset.
+                if u16::from_be_bytes([head[v4::FRAGMENT], head[v4::FRAGMENT + 1]]) & 0x3fff != 0 {
+                    return None;
+                }
+                let to = v4::DESTINATION as usize;
+                let destination = mapped([head[to], head[to + 1], head[to + 2], head[to + 3]]);
+                (destination, head[v4::PROTOCOL], u32::from(head[0] & 0xf) * 4)
+            }
+            IPV6 => {
+                let protocol = self.load::<1>(v6::NEXT_HEADER as u32)?[0];
+                (self.load::<16>(v6::DESTINATION)?, protocol, v6::LEN as u32)
+            }
+            _ => return None,
+        };
+        let content = match protocol {
+            protocol::TCP | protocol::ICMP | protocol::ICMPV6 => 4,
+            protocol::UDP => 8,
+            _ => return None,
+        };
+        let port = if matches!(protocol, protocol::TCP | protocol::UDP) {
+            u16::from_ne_bytes(self.load::<2>(l4 + 2)?)
+        } else {
+            0
+        };
+        let content = u32::from_ne_bytes(self.load::<4>(l4 + content)?);
+        Some(Traits { destination, protocol, port, content })
     }
 
     /// Writes a DSCP and keeps ECN; the IPv4 checksum follows.
@@ -133,6 +228,12 @@ impl Packet {
             // SAFETY: the bytes are inside the linear part, as just checked.
             return Some(unsafe { *((data + l2 + offset as usize) as *const [u8; N]) });
         }
+        self.load(offset)
+    }
+
+    /// `N` bytes at `offset` of the IP packet, wherever they are.
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
         let mut bytes = [0u8; N];
         // SAFETY: the helper writes N bytes to an array of N, or fails.
         let failed =

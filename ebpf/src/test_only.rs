@@ -3,7 +3,9 @@
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
 use crate::{
+    bridge,
     packet::{NEXT_PROGRAM, Packet},
+    pod_tx,
     uplink_tx,
 };
 
@@ -12,6 +14,24 @@ use crate::{
 pub(crate) fn empty(ctx: TcContext) -> i32 {
     tag_from_mark(&ctx);
     NEXT_PROGRAM
+}
+
+/// `pod_tx` on a packet whose `queue_mapping` is its `mark`, which tells the one that it has afterwards.
+#[classifier]
+pub(crate) fn pod_tx_marked(ctx: TcContext) -> i32 {
+    tag_from_mark(&ctx);
+    let verdict = pod_tx::verdict(&ctx);
+    mark_from_tag(&ctx);
+    verdict
+}
+
+/// `bridge_rx`, likewise.
+#[classifier]
+pub(crate) fn bridge_rx_marked(ctx: TcContext) -> i32 {
+    tag_from_mark(&ctx);
+    let verdict = bridge::verdict(&ctx);
+    mark_from_tag(&ctx);
+    verdict
 }
 
 /// `uplink_tx` on a packet whose `queue_mapping` is its `mark`.
@@ -26,4 +46,10 @@ fn tag_from_mark(ctx: &TcContext) {
     // SAFETY: read of the context's own field.
     let mark = unsafe { (*ctx.skb.skb).mark };
     Packet::new(ctx, 0).set_queue_mapping(mark);
+}
+
+#[inline(always)]
+fn mark_from_tag(ctx: &TcContext) {
+    // SAFETY: write of the context's own field.
+    unsafe { (*ctx.skb.skb).mark = Packet::new(ctx, 0).queue_mapping() };
 }

@@ -1,22 +1,17 @@
 //! Uplink NIC, egress: paces what belongs to a tier, passes the rest, and books both on the link's clock.
 
 use aya_ebpf::{
-    bindings::TC_ACT_SHOT,
-    helpers::generated::{bpf_ktime_get_ns, bpf_skb_ancestor_cgroup_id},
-    macros::classifier,
-    maps::lpm_trie::Key,
+    bindings::TC_ACT_SHOT, helpers::generated::bpf_ktime_get_ns, macros::classifier, maps::lpm_trie::Key,
     programs::TcContext,
 };
 use weir_common::{
     config::{
-        DSCP_KEEP, EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UPLINK_POLICE,
-        UplinkConfig,
+        DSCP_KEEP, EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, POD_TIERED, PodConfig, TierConfig, UPLINK_POLICE,
+        UPLINKS as UPLINK_PLACES, UplinkConfig,
     },
-    counters::{Class, PodUplink, TierTraffic, delay_bucket},
-    limits::MAX_CGROUP_LEVEL,
+    counters::{Class, Unknown, delay_bucket},
     reason::{DropReason, Exit, Program},
     state::UplinkState,
-    tag::slot_of_tag,
     units::time_on_link,
 };
 use weir_ebpf::{
@@ -28,11 +23,13 @@ use weir_ebpf::{
 };
 
 use crate::{
+    count,
     maps::{
-        CGROUPS, EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, POD_UPLINK, PODS, TIER_STATE, TIER_TRAFFIC,
-        TIERS, UPLINK_STATE, UPLINK_TRAFFIC, UPLINKS, count_exit, interface,
+        EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, PODS, SAMPLES, TIER_STATE, TIERS, UPLINK_STATE, UPLINKS,
+        count_exit, interface,
     },
     packet::{Destination, NEXT_PROGRAM, Packet},
+    sender::Sender,
 };
 
 /// Paces or passes a packet that is about to leave by the uplink's NIC.
@@ -56,13 +53,14 @@ pub(crate) fn verdict(ctx: &TcContext) -> i32 {
         | Exit::Interactive
         | Exit::Paced
         | Exit::Marked
-        | Exit::NoMapValue => NEXT_PROGRAM,
+        | Exit::NoMapValue
+        | Exit::Tagged
+        | Exit::NoPod => NEXT_PROGRAM,
     }
 }
 
 /// The packet, where it leaves, and when it came.
 struct Leaving<'a> {
-    ctx: &'a TcContext,
     packet: Packet,
     uplink_id: u16,
     uplink: &'a UplinkConfig,
@@ -75,14 +73,10 @@ struct Leaving<'a> {
 fn shape(ctx: &TcContext) -> Exit {
     // SAFETY: read of the context's own field.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, .. }) = interface(ifindex) else {
+    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, flags, .. }) = interface(ifindex) else {
         return Exit::UnknownInterface;
     };
     let packet = Packet::new(ctx, l2_len);
-    let tagged = slot_of_tag(packet.queue_mapping());
-    if tagged.is_some() {
-        packet.set_queue_mapping(0);
-    }
     let (Some(uplink), Some(state)) =
         (UPLINKS.get(u32::from(uplink_id)), UPLINK_STATE.get_ptr_mut(u32::from(uplink_id)))
     else {
@@ -92,81 +86,90 @@ fn shape(ctx: &TcContext) -> Exit {
     match is_exempt(packet.destination(), uplink_id) {
         Err(exit) => return exit,
         Ok(true) => {
-            count_class(uplink_id, Class::Exempt, wire_len);
+            count::class(uplink_id, Class::Exempt, wire_len);
             return Exit::Exempt;
         }
         Ok(false) => {}
     }
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    let leaving = Leaving { ctx, packet, uplink_id, uplink, state, wire_len, now };
-    let slot = match tagged {
-        Some(slot) => slot,
-        None => leaving.slot_of_socket(),
-    };
-    if slot == 0 { leaving.interactive() } else { leaving.of_pod(slot) }
+    let sender = Sender::of(&packet, flags, uplink.cgroup_levels);
+    let leaving = Leaving { packet, uplink_id, uplink, state, wire_len, now };
+    match sender {
+        Sender::Pod(slot) => leaving.of_pod(slot),
+        Sender::Node => leaving.interactive(),
+        Sender::Unknown(why) => leaving.of_nobody(why),
+    }
 }
 
 impl Leaving<'_> {
-    /// Slot of the hostNetwork pod whose socket sent the packet, or 0.
-    #[inline(always)]
-    fn slot_of_socket(&self) -> u16 {
-        let levels = self.uplink.cgroup_levels;
-        if levels == 0 {
-            return 0;
-        }
-        for level in 1..=MAX_CGROUP_LEVEL {
-            if levels & (1 << level) == 0 {
-                continue;
-            }
-            // SAFETY: helper call with the program's own context; 0 where the packet has no full socket.
-            let cgroup = unsafe { bpf_skb_ancestor_cgroup_id(self.ctx.skb.skb, level as i32) };
-            // SAFETY: the value is copied.
-            if let Some(&slot) = unsafe { CGROUPS.get(&cgroup) } {
-                return slot as u16;
-            }
-        }
-        0
-    }
-
     #[inline(always)]
     fn of_pod(&self, slot: u16) -> Exit {
         let (Some(pod), Some(state)) = (PODS.get(u32::from(slot)), POD_STATE.get_ptr_mut(u32::from(slot))) else {
             return Exit::NoMapValue;
         };
-        // SAFETY: field of a map value that was just looked up.
-        let pod_clock = unsafe { MapCell::new(&raw mut (*state).ceiling) };
-        let pod_booking = booking(pod_clock, pod.ceiling, self.wire_len);
-        let Some(tier) = self.tier_of(pod) else {
-            return self.limited_alone(slot, pod_booking);
+        let place = self.place();
+        // SAFETY: element of an array in a map value that was just looked up; `place` is below its length.
+        let pod_clock = unsafe { MapCell::new((&raw mut (*state).ceilings).cast::<u64>().add(place)) };
+        let pod_booking = booking(pod_clock, pod.ceilings[place], self.wire_len);
+        let Some((tier_id, tier)) = self.tier_of(pod) else {
+            return self.limited_alone(slot, pod, pod_booking);
         };
-        self.of_tier(slot, pod.tier, tier, pod_booking)
+        self.of_tier(slot, tier_id, tier, pod_booking)
+    }
+
+    /// The uplink's place in arrays that are indexed by uplink ids.
+    #[inline(always)]
+    fn place(&self) -> usize {
+        // In this form the verifier sees that it is within the bounds.
+        usize::from(self.uplink_id) & (UPLINK_PLACES - 1)
     }
 
     /// The pod's tier, if it has one on this uplink.
     #[inline(always)]
-    fn tier_of(&self, pod: &PodConfig) -> Option<&'static TierConfig> {
-        if pod.tier == 0 {
+    fn tier_of(&self, pod: &PodConfig) -> Option<(u16, &'static TierConfig)> {
+        let id = pod.tiers[self.place()];
+        if id == 0 {
             return None;
         }
-        TIERS.get(u32::from(pod.tier)).filter(|tier| tier.uplink == self.uplink_id)
+        let tier = TIERS.get(u32::from(id))?;
+        if tier.uplink == self.uplink_id { Some((id, tier)) } else { None }
     }
 
-    /// A pod without a tier: interactive, but for its own ceiling.
+    /// A pod without a tier on this uplink: interactive, but for its own ceiling.
     #[inline(always)]
-    fn limited_alone(&self, slot: u16, pod: Option<Booking<MapCell>>) -> Exit {
-        if pod.is_none() {
-            count_pod(slot, |count| passed(count, self.wire_len));
+    fn limited_alone(&self, slot: u16, pod: &PodConfig, ceiling: Option<Booking<MapCell>>) -> Exit {
+        if pod.flags & POD_TIERED != 0 {
+            count::of_pod(slot, |count| {
+                count.untiered_bytes += u64::from(self.wire_len);
+                count.untiered_uplink = u64::from(self.uplink_id);
+            });
+        }
+        if ceiling.is_none() {
+            count::of_pod(slot, |count| count::passed(count, self.wire_len));
             return self.interactive();
         }
         let horizon = u64::from(self.uplink.horizon_max_ns);
-        let request = self.request(None, None, None, None, pod, horizon);
+        let request = self.request(None, None, None, None, ceiling, horizon);
         let exit = self.obey(&request, slot);
         if !exit.is_drop() {
             self.book_interactive();
-            count_class(self.uplink_id, Class::Interactive, self.wire_len);
+            count::class(self.uplink_id, Class::Interactive, self.wire_len);
         }
         exit
+    }
+
+    /// A packet of an unknown sender: interactive. If it is a pod's after all, its sample says so.
+    #[inline(always)]
+    fn of_nobody(&self, why: Unknown) -> Exit {
+        count::of_uplink(self.uplink_id, |count| count.unknown_bytes[why as usize] += u64::from(self.wire_len));
+        if let Some(traits) = self.packet.traits() {
+            // SAFETY: the value is copied.
+            if let Some(&slot) = unsafe { SAMPLES.get(&traits.fingerprint()) } {
+                count::of_pod(slot as u16, |count| count.lost_samples += 1);
+            }
+        }
+        self.interactive()
     }
 
     #[inline(always)]
@@ -200,7 +203,7 @@ impl Leaving<'_> {
         );
         let exit = self.obey(&request, slot);
         if exit.is_drop() {
-            count_tier(tier_id, |count| {
+            count::of_tier(tier_id, |count| {
                 count.dropped_bytes += u64::from(self.wire_len);
                 count.dropped[drop_reason(exit) as usize] += 1;
             });
@@ -209,10 +212,10 @@ impl Leaving<'_> {
         if tier.dscp != DSCP_KEEP {
             self.packet.set_dscp(tier.dscp);
         }
-        count_class(self.uplink_id, Class::Bulk, self.wire_len);
+        count::class(self.uplink_id, Class::Bulk, self.wire_len);
         let departure = self.packet.departure();
         let delay = if departure > self.now { departure - self.now } else { 0 };
-        count_tier(tier_id, |count| {
+        count::of_tier(tier_id, |count| {
             count.bytes += u64::from(self.wire_len);
             count.packets += 1;
             count.marked += u64::from(matches!(exit, Exit::Marked));
@@ -267,15 +270,15 @@ impl Leaving<'_> {
         let polices = self.polices();
         let Decision::At(at) = request.decide() else {
             let exit = if polices { Exit::DropPoliced } else { Exit::DropHorizon };
-            count_pod(slot, |count| count.dropped[drop_reason(exit) as usize] += 1);
+            count::of_pod(slot, |count| count.dropped[drop_reason(exit) as usize] += 1);
             return exit;
         };
         if !polices {
             self.packet.set_departure(at);
         }
         let marked = at - self.now > request.horizon / 2 && self.packet.set_ce();
-        count_pod(slot, |count| {
-            passed(count, self.wire_len);
+        count::of_pod(slot, |count| {
+            count::passed(count, self.wire_len);
             count.marked += u64::from(marked);
         });
         if marked { Exit::Marked } else { Exit::Paced }
@@ -291,7 +294,7 @@ impl Leaving<'_> {
     #[inline(always)]
     fn interactive(&self) -> Exit {
         self.book_interactive();
-        count_class(self.uplink_id, Class::Interactive, self.wire_len);
+        count::class(self.uplink_id, Class::Interactive, self.wire_len);
         Exit::Interactive
     }
 
@@ -352,37 +355,4 @@ fn is_exempt(destination: Destination, uplink: u16) -> Result<bool, Exit> {
 #[inline(always)]
 fn drop_reason(exit: Exit) -> DropReason {
     if matches!(exit, Exit::DropPoliced) { DropReason::Policed } else { DropReason::Horizon }
-}
-
-#[inline(always)]
-fn count_class(uplink: u16, class: Class, wire_len: u32) {
-    if let Some(count) = UPLINK_TRAFFIC.get_ptr_mut(u32::from(uplink)) {
-        // SAFETY: a per-CPU value; see `count_exit`.
-        unsafe {
-            (*count).bytes[class as usize] += u64::from(wire_len);
-            (*count).packets[class as usize] += 1;
-        }
-    }
-}
-
-#[inline(always)]
-fn count_tier(tier: u16, change: impl FnOnce(&mut TierTraffic)) {
-    if let Some(count) = TIER_TRAFFIC.get_ptr_mut(u32::from(tier)) {
-        // SAFETY: a per-CPU value; see `count_exit`.
-        change(unsafe { &mut *count });
-    }
-}
-
-#[inline(always)]
-fn count_pod(slot: u16, change: impl FnOnce(&mut PodUplink)) {
-    if let Some(count) = POD_UPLINK.get_ptr_mut(u32::from(slot)) {
-        // SAFETY: a per-CPU value; see `count_exit`.
-        change(unsafe { &mut *count });
-    }
-}
-
-#[inline(always)]
-fn passed(count: &mut PodUplink, wire_len: u32) {
-    count.bytes += u64::from(wire_len);
-    count.packets += 1;
 }

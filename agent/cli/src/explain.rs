@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use weir_api::admin::v1::{Drops, ExplainPodResponse, Pod, Tier, Uplink, pod_desired::Place};
+use weir_api::admin::v1::{Cgroup, Drops, ExplainPodResponse, Pod, pod_desired::Place};
 
 use crate::{
     output::table as columns,
-    status::{findings, is_on_host_network, place},
+    status::{findings, is_without_interface, place, tier_names},
     units::{self, NONE},
 };
 
@@ -14,14 +14,14 @@ use crate::{
 pub(crate) fn table(explained: &ExplainPodResponse) -> String {
     let empty = Pod::default();
     let pod = explained.pod.as_ref().unwrap_or(&empty);
-    let mut page = head(pod, &explained.tier_reason, explained.tier.as_ref());
+    let mut page = head(pod, explained);
     page.push('\n');
     page.push_str(&limits(explained));
     if let Some(counters) = counters(pod) {
         page.push('\n');
         page.push_str(&counters);
     }
-    let clocks = clocks(pod, explained.tier.as_ref(), explained.uplink.as_ref());
+    let clocks = clocks(pod, explained);
     if !clocks.is_empty() {
         page.push_str("\nCLOCKS\n");
         for clock in clocks {
@@ -38,7 +38,7 @@ pub(crate) fn table(explained: &ExplainPodResponse) -> String {
     page
 }
 
-fn head(pod: &Pod, tier_reason: &str, tier: Option<&Tier>) -> String {
+fn head(pod: &Pod, explained: &ExplainPodResponse) -> String {
     let desired = pod.desired.as_ref();
     let mut page = String::new();
     let mut line = |name: &str, text: &str| {
@@ -47,12 +47,15 @@ fn head(pod: &Pod, tier_reason: &str, tier: Option<&Tier>) -> String {
     line("pod", &format!("{}/{}", pod.namespace, pod.name));
     if let Some(desired) = desired {
         line("workload", &desired.workload);
-        let tier_name = desired.tier.as_deref();
-        line("tier", tier_name.unwrap_or("none: interactive"));
+        let names = tier_names(desired);
+        line("tier", if names.is_empty() { "none: interactive" } else { &names });
     }
-    line("", tier_reason);
-    if let Some(dscp) = tier.and_then(|tier| tier.desired.as_ref()).and_then(|tier| tier.dscp) {
-        line("dscp", &format!("{} is written into its packets on the uplink", units::dscp(dscp)));
+    line("", &explained.tier_reason);
+    for (name, tier) in explained.tiers.iter().filter_map(|tier| Some((&tier.name, tier.desired.as_ref()?))) {
+        if let Some(dscp) = tier.dscp {
+            let on = if explained.tiers.len() > 1 { format!(", by {name}") } else { String::new() };
+            line("dscp", &format!("{} is written into its packets on the uplink{on}", units::dscp(dscp)));
+        }
     }
     line("interface", &interface(desired.and_then(|desired| desired.place.as_ref())));
     match &pod.observed {
@@ -65,8 +68,8 @@ fn head(pod: &Pod, tier_reason: &str, tier: Option<&Tier>) -> String {
 fn interface(found: Option<&Place>) -> String {
     match found {
         Some(Place::Veth(interface)) => format!("{} (ifindex {})", interface.name, interface.ifindex),
-        Some(Place::Cgroup(cgroup)) => {
-            format!("{}: known by its cgroup {} at level {}", place(found), cgroup.id, cgroup.level)
+        Some(Place::HostNetwork(Cgroup { id, level }) | Place::Sockets(Cgroup { id, level })) => {
+            format!("{}: known by its cgroup {id} at level {level}", place(found))
         }
         None => place(None),
     }
@@ -87,7 +90,7 @@ fn counters(pod: &Pod) -> Option<String> {
     let now = pod.observed.as_ref()?;
     let row = |name: &str, bytes, packets: u64| [name.to_owned(), units::bytes(bytes), packets.to_string()];
     let mut rows = Vec::new();
-    if !is_on_host_network(pod) {
+    if !is_without_interface(pod) {
         rows.push(row("sent", now.transmit_bytes, now.transmit_packets));
         rows.push(row("received", now.receive_bytes, now.receive_packets));
     }
@@ -100,22 +103,22 @@ fn counters(pod: &Pod) -> Option<String> {
 }
 
 /// How long a packet would have to wait now for each clock that holds for the pod.
-fn clocks(pod: &Pod, tier: Option<&Tier>, uplink: Option<&Uplink>) -> Vec<String> {
+fn clocks(pod: &Pod, explained: &ExplainPodResponse) -> Vec<String> {
     let mut clocks = Vec::new();
     let ahead = |ns| match ns {
         0 => "free".to_owned(),
         ns => format!("{} ahead of now", units::time(ns)),
     };
     if let Some(now) = pod.observed.as_ref()
-        && pod.desired.as_ref().is_some_and(|desired| desired.ceiling.is_some())
+        && pod.desired.as_ref().is_some_and(|desired| !desired.ceilings.is_empty())
     {
         clocks.push(format!("pod ceiling     {}", ahead(now.ceiling_ahead_ns)));
     }
-    if let Some(now) = tier.and_then(|tier| tier.observed.as_ref()) {
+    for now in explained.tiers.iter().filter_map(|tier| tier.observed.as_ref()) {
         clocks.push(format!("tier ceiling    {}", ahead(now.ceiling_ahead_ns)));
         clocks.push(format!("tier guarantee  {}", ahead(now.guarantee_ahead_ns)));
     }
-    if let Some(now) = uplink.and_then(|uplink| uplink.observed.as_ref()) {
+    for now in explained.uplinks.iter().filter_map(|uplink| uplink.observed.as_ref()) {
         clocks.push(format!(
             "link            {}; bulk is dropped beyond {} (the others use {})",
             ahead(now.booked_ns),

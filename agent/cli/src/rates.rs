@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use weir_api::admin::v1::{Drops, Pod, Snapshot, Tier, Uplink, UplinkObserved};
 
-use crate::status::{is_on_host_network, sum_of_drops};
+use crate::status::{is_without_interface, sum_of_drops, tier_names};
 
 /// Rates between two snapshots of a node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -166,12 +166,12 @@ impl Window {
         // A pod of the same name with another slot is another pod, whose counters began at 0.
         let then = before.and_then(|before| before.observed.as_ref()).filter(|then| then.slot == now.slot);
         let then = then.or_else(|| before.is_none().then_some(&now));
-        let own = !is_on_host_network(after);
+        let own = !is_without_interface(after);
         PodRate {
             namespace: after.namespace.clone(),
             name: after.name.clone(),
-            tier: desired.tier.unwrap_or_default(),
-            ceiling_bits_per_second: desired.ceiling.map(|ceiling| ceiling.rate_bits_per_second),
+            tier: tier_names(&desired),
+            ceiling_bits_per_second: desired.ceilings.iter().map(|ceiling| ceiling.rate_bits_per_second).min(),
             uplink_bits_per_second: self.bits_per_second(then.map(|then| then.uplink_bytes), now.uplink_bytes),
             transmit_bits_per_second: own
                 .then(|| self.bits_per_second(then.map(|then| then.transmit_bytes), now.transmit_bytes)),

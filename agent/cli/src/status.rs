@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use weir_api::admin::v1::{Finding, Pod, PodObserved, Reconcile, Snapshot, Tier, Uplink, pod_desired::Place};
+use weir_api::admin::v1::{Finding, Pod, PodDesired, PodObserved, Reconcile, Snapshot, Tier, Uplink, pod_desired::Place};
 
 use crate::{
     output::table as columns,
@@ -78,7 +78,7 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn is_limited(pod: &Pod) -> bool {
-    pod.desired.as_ref().is_some_and(|desired| desired.tier.is_some() || desired.ceiling.is_some())
+    pod.desired.as_ref().is_some_and(|desired| !desired.tiers.is_empty() || !desired.ceilings.is_empty())
 }
 
 fn uplinks(uplinks: &[Uplink]) -> Option<String> {
@@ -125,7 +125,9 @@ fn tier_row(tier: &Tier, pods: &[Pod]) -> [String; 10] {
     let observed = tier.observed.as_ref();
     let members = pods
         .iter()
-        .filter(|pod| pod.desired.as_ref().is_some_and(|desired| desired.tier.as_deref() == Some(&tier.name)))
+        .filter(|pod| {
+            pod.desired.iter().flat_map(|desired| &desired.tiers).any(|membership| membership.tier == tier.name)
+        })
         .count();
     [
         tier.name.clone(),
@@ -148,13 +150,16 @@ fn pods(pods: &[Pod], all: bool) -> Option<String> {
         let observed = pod.observed.as_ref();
         let count =
             |value: fn(&PodObserved) -> u64| observed.map_or_else(|| NONE.to_owned(), |now| units::bytes(value(now)));
-        // No interface counts for a pod of the host network alone.
-        let own = |value| if is_on_host_network(pod) { NONE.to_owned() } else { count(value) };
+        // No interface counts for a pod of the host network, or one behind a macvlan, alone.
+        let own = |value| if is_without_interface(pod) { NONE.to_owned() } else { count(value) };
         [
             format!("{}/{}", pod.namespace, pod.name),
-            desired.and_then(|desired| desired.tier.clone()).unwrap_or_else(|| "interactive".to_owned()),
+            desired
+                .map(tier_names)
+                .filter(|names| !names.is_empty())
+                .unwrap_or_else(|| "interactive".to_owned()),
             units::rate_or_none(
-                desired.and_then(|desired| desired.ceiling.as_ref()).map(|ceiling| ceiling.rate_bits_per_second),
+                desired.into_iter().flat_map(|desired| &desired.ceilings).map(|own| own.rate_bits_per_second).min(),
             ),
             place(desired.and_then(|desired| desired.place.as_ref())),
             observed.map_or_else(|| "not in force".to_owned(), |now| now.slot.to_string()),
@@ -173,16 +178,23 @@ fn pods(pods: &[Pod], all: bool) -> Option<String> {
     })
 }
 
-/// Whether a pod shares the node's network: it has no interface of its own.
-pub(crate) fn is_on_host_network(pod: &Pod) -> bool {
-    matches!(pod.desired.as_ref().and_then(|desired| desired.place.as_ref()), Some(Place::Cgroup(_)))
+/// The names of a pod's tiers; empty for an interactive pod.
+pub(crate) fn tier_names(pod: &PodDesired) -> String {
+    pod.tiers.iter().map(|membership| membership.tier.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns whether no interface of the node counts for the pod alone.
+pub(crate) fn is_without_interface(pod: &Pod) -> bool {
+    let place = pod.desired.as_ref().and_then(|desired| desired.place.as_ref());
+    matches!(place, Some(Place::HostNetwork(_) | Place::Sockets(_)))
 }
 
 /// Where a pod's packets are seen.
 pub(crate) fn place(place: Option<&Place>) -> String {
     match place {
         Some(Place::Veth(interface)) => interface.name.clone(),
-        Some(Place::Cgroup(_)) => "host network".to_owned(),
+        Some(Place::HostNetwork(_)) => "host network".to_owned(),
+        Some(Place::Sockets(_)) => "sockets".to_owned(),
         None => "not found".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use weir_api::admin::v1::{
     Cgroup, ClassTraffic, DelayBucket, DelayHistogram, Drops, ExplainPodResponse, Finding, Interface, Limit, Pod,
-    PodCeiling, PodDesired, PodObserved, Qdisc, Reconcile, Snapshot, Tier, TierDesired, TierObserved, Uplink,
+    PodCeiling, PodDesired, PodObserved, PodTier, Qdisc, Reconcile, Snapshot, Tier, TierDesired, TierObserved, Uplink,
     UplinkDesired, UplinkObserved, pod_desired::Place,
 };
 
@@ -73,8 +73,8 @@ pub(crate) fn explained() -> ExplainPodResponse {
     ExplainPodResponse {
         pod: Some(seed(10)),
         tier_reason: "TrafficTier bulk-seed on uplink wan selects it.".to_owned(),
-        tier: Some(tier(10)),
-        uplink: Some(uplink(10)),
+        tiers: vec![tier(10)],
+        uplinks: vec![uplink(10)],
         limits: vec![
             limit("pod ceiling", 12_000_000, "annotation kubernetes.io/egress-bandwidth"),
             limit("tier ceiling", 16_000_000, "TrafficTier bulk-seed spec.ceiling"),
@@ -127,6 +127,7 @@ fn uplink(second: u64) -> Uplink {
             horizon_ns: 40_000_000,
             qdiscs: vec![Qdisc { interface: "eth0".to_owned(), description: "mq + 4 fq".to_owned() }],
             paced: true,
+            ..UplinkObserved::default()
         }),
     }
 }
@@ -163,10 +164,11 @@ fn seed(second: u64) -> Pod {
     let [transmit, receive, uplink] = [1_210_000, 60_000, 1_200_000].map(|per_second: u64| per_second * second);
     let mut seed = pod(("media", "seed"), in_tier(7), [transmit, receive, uplink]);
     if let Some(desired) = &mut seed.desired {
-        desired.ceiling = Some(PodCeiling {
+        desired.ceilings = vec![PodCeiling {
             rate_bits_per_second: 12_000_000,
             from: "annotation kubernetes.io/egress-bandwidth".to_owned(),
-        });
+            uplink: "wan".to_owned(),
+        }];
     }
     if let Some(now) = &mut seed.observed {
         now.drops = drops(second);
@@ -210,11 +212,12 @@ fn veth(ifindex: u32) -> PodDesired {
 }
 
 fn in_tier(ifindex: u32) -> PodDesired {
-    PodDesired { tier: Some("bulk-seed".to_owned()), ..veth(ifindex) }
+    let tier = PodTier { uplink: "wan".to_owned(), tier: "bulk-seed".to_owned() };
+    PodDesired { tiers: vec![tier], ..veth(ifindex) }
 }
 
 fn host_network() -> PodDesired {
-    PodDesired { place: Some(Place::Cgroup(Cgroup { id: 4242, level: 3 })), ..PodDesired::default() }
+    PodDesired { place: Some(Place::HostNetwork(Cgroup { id: 4242, level: 3 })), ..PodDesired::default() }
 }
 
 fn finding((kind, name): (&str, &str), file: &str, reason: &str, message: &str) -> Finding {

@@ -5,15 +5,19 @@ use std::{
     net::IpAddr,
 };
 
+use ipnet::IpNet;
+
 /// The node's network, as read by netlink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// Links by ifindex.
     pub links: BTreeMap<u32, Link>,
-    /// ifindex of each default route, best metric first, IPv4 before IPv6, without repetition.
+    /// ifindex of each interface by which public addresses are reached, IPv4 before IPv6, without repetition.
     pub default_routes: Vec<u32>,
-    /// Cgroups of pods, by pod UID.
+    /// Cgroups of pods, by the UID in their names.
     pub cgroups: BTreeMap<String, Cgroup>,
+    /// UIDs of pods that have cgroups in the version 1 hierarchy alone.
+    pub legacy_cgroups: BTreeSet<String>,
 }
 
 impl Host {
@@ -27,6 +31,21 @@ impl Host {
     #[must_use]
     pub fn name(&self, ifindex: u32) -> String {
         self.links.get(&ifindex).map_or_else(|| format!("interface {ifindex}"), |link| link.name.clone())
+    }
+
+    /// The bridge or VRF that an interface belongs to: it takes the interface's place as the one by which packets came.
+    #[must_use]
+    pub fn shared_master(&self, ifindex: u32) -> Option<u32> {
+        let master = self.links.get(&ifindex)?.master?;
+        let kind = self.links.get(&master)?.kind.as_deref();
+        matches!(kind, Some("bridge" | "vrf")).then_some(master)
+    }
+
+    /// The bridge that an interface is a port of.
+    #[must_use]
+    pub fn bridge(&self, ifindex: u32) -> Option<u32> {
+        let master = self.links.get(&ifindex)?.master?;
+        (self.links.get(&master)?.kind.as_deref() == Some("bridge")).then_some(master)
     }
 }
 
@@ -45,10 +64,24 @@ pub struct Link {
     pub tx_queues: u32,
     /// ifindex of the device below (VLAN, macvlan): `IFLA_LINK` in this namespace.
     pub lower: Option<u32>,
-    /// ifindex of the bond or bridge above: `IFLA_MASTER`.
+    /// ifindex of the bond, bridge or VRF above: `IFLA_MASTER`.
     pub master: Option<u32>,
     /// Addresses inside the namespace that the other end of this veth lives in; empty for other links.
     pub inside: BTreeSet<IpAddr>,
+    /// Networks that are reached on this link without a router: those of its addresses and of router advertisements.
+    pub on_link: BTreeSet<IpNet>,
+    /// Why no program of Weir can be attached to it, if that is so: below 6.6 a filter or qdisc of somebody else may
+    /// stand where it would have to stand.
+    pub blocked: Option<Blocked>,
+}
+
+/// What keeps Weir's programs from an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// An `ingress` qdisc stands where the clsact qdisc has to be, so that there is no egress hook.
+    IngressQdisc,
+    /// A filter of this kind has priority 1, which Weir's filter needs so that it comes first.
+    Filter(String),
 }
 
 /// A pod's own cgroup in the version 2 hierarchy.

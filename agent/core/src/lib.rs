@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod desired;
+pub mod escapes;
 pub mod host;
 pub mod kernel;
 pub mod model;

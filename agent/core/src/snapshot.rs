@@ -105,6 +105,10 @@ pub struct UplinkNow {
     pub qdiscs: BTreeMap<String, String>,
     /// Whether packets can wait (`fq` is there) or ceilings are policed.
     pub paced: bool,
+    /// Bytes on the wire, of those that are interactive, that were forwarded for something that is no pod.
+    pub forwarded_bytes: u64,
+    /// Bytes on the wire, of those that are interactive, that the kernel sent for no socket: tunnels.
+    pub tunnelled_bytes: u64,
 }
 
 /// A tier as the kernel has it.
@@ -153,8 +157,14 @@ pub struct PodNow {
     pub marked: u64,
     /// Packets dropped, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
-    /// How far the pod's own ceiling clock is ahead of now, in ns.
+    /// How far the clock of the pod's own ceiling is ahead of now, in ns, on the uplink where it is furthest.
     pub ceiling_ahead_ns: u64,
+    /// Bytes on the wire over uplinks on which it is in no tier, while it is in one on another.
+    pub untiered_bytes: u64,
+    /// Id of such an uplink; 0 for none.
+    pub untiered_uplink: u16,
+    /// Samples of its packets that arrived at an uplink without any sign of the pod.
+    pub lost_samples: u64,
 }
 
 /// Packets that left a program in one way.

@@ -4,38 +4,28 @@
 //! (`BPF_LINK_UPDATE`). A clsact filter belongs to its interface and is replaced in one step too, by its fixed priority
 //! and handle. Either way no packet passes without a program.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
     Ebpf,
-    programs::{
-        LinkOrder, ProgramError, ProgramFd, SchedClassifier, TcAttachType,
-        links::{FdLink, PinnedLink},
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
-    },
+    programs::{ProgramError, ProgramFd, SchedClassifier, TcAttachType},
 };
-use tracing::debug;
 use weir_common::reason::Program;
 
-use super::{DatapathError, InterfaceNames, Pins, pinned_link::TcxLink, probe};
-
-/// Priority of our clsact filters: before those of others.
-pub(super) const PRIORITY: u16 = 1;
-/// Handle of our clsact filters, by which they are found again.
-pub(super) const HANDLE: TcHandle = TcHandle::new(0, 0x5745);
+use super::{DatapathError, InterfaceNames, Pins, filter, probe, tcx};
+use crate::net::qdisc::{Filter, Hooks};
 
 /// Puts programs on interfaces.
 pub(super) struct Attacher {
     object: Ebpf,
     pins: Pins,
     tcx: bool,
-    /// Attachments of this agent, as far as it knows. With tcx the kernel is asked as well.
+    /// Attachments of this agent, as of the last look.
     made: BTreeSet<(u32, Program)>,
     /// The kernel's ids of the loaded programs.
     ids: BTreeMap<Program, u32>,
+    /// Filters of each interface, where there is no tcx, as of the last look.
+    hooks: BTreeMap<u32, Hooks>,
 }
 
 impl Attacher {
@@ -53,15 +43,16 @@ impl Attacher {
             classifier.load().map_err(failed)?;
             ids.insert(program, classifier.info().map_err(failed)?.id());
         }
-        Ok(Self { object, pins, tcx: probe::has_tcx(), made: BTreeSet::new(), ids })
+        let (tcx, made, hooks) = (probe::has_tcx(), BTreeSet::new(), BTreeMap::new());
+        Ok(Self { object, pins, tcx, made, ids, hooks })
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     pub(super) fn uses_tcx(&self) -> bool {
         self.tcx
-    }
-
-    pub(super) fn recheck(&mut self) {
-        self.made.clear();
     }
 
     pub(super) fn program_fd(&self, program: Program) -> Result<&ProgramFd, DatapathError> {
@@ -83,21 +74,31 @@ impl Attacher {
         self.made.contains(&(ifindex, program))
     }
 
-    /// Where our programs are attached now.
-    pub(super) fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
+    /// Asks the kernel which attachments of this agent are still in place, and removes the pins of links whose interface
+    /// is gone.
+    pub(super) fn look(&mut self, names: &InterfaceNames) {
         if self.tcx {
-            let pins = pinned(&self.pins);
-            self.made = pins.into_iter().filter(|&(ifindex, program)| self.is_linked(ifindex, program)).collect();
+            self.made.clear();
+            for (ifindex, program) in tcx::pinned(&self.pins) {
+                if tcx::holds(&self.pins.link(ifindex, program), ifindex, self.ids.get(&program).copied()) {
+                    self.made.insert((ifindex, program));
+                }
+            }
         } else {
-            self.made.retain(|(ifindex, _)| names.contains_key(ifindex));
+            self.hooks.retain(|ifindex, _| names.contains_key(ifindex));
+            let hooks = &self.hooks;
+            self.made.retain(|&(ifindex, program)| is_first(hooks, ifindex, program));
         }
-        self.made.clone()
     }
 
-    /// Whether a pinned link holds the program of this agent, on an interface that is still there.
-    fn is_linked(&self, ifindex: u32, program: Program) -> bool {
-        TcxLink::read(&self.pins.link(ifindex, program))
-            .is_ok_and(|link| link.ifindex == ifindex && Some(&link.program) == self.ids.get(&program))
+    /// Takes over what was read of the hooks of some interfaces.
+    pub(super) fn hooks_seen(&mut self, hooks: BTreeMap<u32, Hooks>) {
+        self.hooks.extend(hooks);
+    }
+
+    /// Where the programs of this agent were attached at the last look or since, among the interfaces that exist.
+    pub(super) fn attached(&self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
+        self.made.iter().filter(|(ifindex, _)| names.contains_key(ifindex)).copied().collect()
     }
 
     /// Attaches a program, or puts it in the place of an earlier agent's.
@@ -108,55 +109,17 @@ impl Attacher {
         names: &InterfaceNames,
     ) -> Result<(), DatapathError> {
         let name = names.get(&ifindex).ok_or(DatapathError::NoInterface { ifindex })?;
-        let result = if self.tcx { self.attach_tcx(ifindex, name, program) } else { self.attach_clsact(name, program) };
-        if result.is_ok() {
-            self.made.insert((ifindex, program));
-        }
-        result
-    }
-
-    fn attach_tcx(&mut self, ifindex: u32, name: &str, program: Program) -> Result<(), DatapathError> {
         let pin = self.pins.link(ifindex, program);
+        let filters = filters(&self.hooks, ifindex, program);
         let classifier = classifier(&mut self.object, program)?;
-        let failed = |source| DatapathError::program(format!("attach to {name}"), program, source);
-        let id = if let Some(id) = replace_pinned(classifier, &pin) {
-            id
+        if self.tcx {
+            tcx::attach(classifier, program, (ifindex, name), &pin)?;
         } else {
-            // Whatever stands there is a link to an interface that is gone.
-            let _ = std::fs::remove_file(&pin);
-            let first = TcAttachOptions::TcxOrder(LinkOrder::first());
-            classifier.attach_with_options(name, direction(program), first).map_err(failed)?
-        };
-        let link = classifier.take_link(id).map_err(failed)?;
-        if pin.exists() {
-            // The pin is the very link that was just given the new program: the file keeps it.
-            return Ok(());
+            filter::attach(classifier, program, name, filters)?;
+            // What stands there now is read at the next look; until then it is as it was just made.
+            self.hooks.remove(&ifindex);
         }
-        let link = FdLink::try_from(link).map_err(|error| failed(ProgramError::from(std::io::Error::other(error))))?;
-        link.pin(&pin).map_err(|source| DatapathError::Pin { program, path: pin, source: Box::new(source) })?;
-        Ok(())
-    }
-
-    fn attach_clsact(&mut self, name: &str, program: Program) -> Result<(), DatapathError> {
-        let classifier = classifier(&mut self.object, program)?;
-        let failed = |source| DatapathError::program(format!("attach to {name}"), program, source);
-        if let Err(error) = tc::qdisc_add_clsact(name) {
-            debug!(interface = name, %error, "clsact is there already");
-        }
-        let standing = SchedClassifierLink::attached(name, direction(program), PRIORITY, HANDLE, None)
-            .map_err(|error| failed(tc::TcError::from(error).into()))?;
-        let id = match classifier.attach_to_link(standing) {
-            Ok(id) => id,
-            Err(error) => {
-                debug!(interface = name, %error, "no filter of ours to replace yet");
-                let options = NlOptions { priority: PRIORITY, handle: HANDLE, classid: None };
-                classifier
-                    .attach_with_options(name, direction(program), TcAttachOptions::Netlink(options))
-                    .map_err(failed)?
-            }
-        };
-        // The filter belongs to the interface, not to this process: dropping the link would take it away.
-        std::mem::forget(classifier.take_link(id).map_err(failed)?);
+        self.made.insert((ifindex, program));
         Ok(())
     }
 
@@ -168,64 +131,33 @@ impl Attacher {
         names: &InterfaceNames,
     ) -> Result<(), DatapathError> {
         self.made.remove(&(ifindex, program));
-        detach(&self.pins, self.tcx, ifindex, program, names.get(&ifindex).map(String::as_str))
+        if self.tcx {
+            return tcx::detach(&self.pins.link(ifindex, program));
+        }
+        let Some(name) = names.get(&ifindex) else { return Ok(()) };
+        filter::detach(program, name)
     }
 }
 
-/// Takes one attachment away, whoever made it.
-pub(super) fn detach(
-    pins: &Pins,
-    tcx: bool,
-    ifindex: u32,
-    program: Program,
-    name: Option<&str>,
-) -> Result<(), DatapathError> {
-    if tcx {
-        return match std::fs::remove_file(pins.link(ifindex, program)) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(DatapathError::Call { call: "removing a link's pin", source })
-            }
-            _ => Ok(()),
-        };
-    }
-    name.map_or(Ok(()), |name| detach_filter(name, program).map(|_| ()))
-}
-
-/// Takes our clsact filter away; says whether there was one.
-pub(super) fn detach_filter(name: &str, program: Program) -> Result<bool, DatapathError> {
-    match tc::qdisc_detach_program(name, direction(program), program.name()) {
-        Ok(()) => Ok(true),
-        Err(tc::TcError::IoError(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(DatapathError::program(format!("detach from {name}"), program, error.into())),
+fn filters(hooks: &BTreeMap<u32, Hooks>, ifindex: u32, program: Program) -> &[Filter] {
+    let Some(hooks) = hooks.get(&ifindex) else { return &[] };
+    match direction(program) {
+        TcAttachType::Ingress => &hooks.ingress,
+        TcAttachType::Egress | TcAttachType::Custom(_) => &hooks.egress,
     }
 }
 
-/// Interfaces and programs that links are pinned for.
-pub(super) fn pinned(pins: &Pins) -> Vec<(u32, Program)> {
-    let Ok(entries) = std::fs::read_dir(pins.links()) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            let (ifindex, program) = name.to_str()?.split_once('-')?;
-            let program = Program::ALL.into_iter().find(|known| known.name() == program)?;
-            Some((ifindex.parse().ok()?, program))
-        })
-        .collect()
+/// Returns whether Weir's filter is the first of its hook; an interface that was not looked at is as it was.
+fn is_first(hooks: &BTreeMap<u32, Hooks>, ifindex: u32, program: Program) -> bool {
+    !hooks.contains_key(&ifindex) || filters(hooks, ifindex, program).first().is_some_and(Filter::is_ours)
 }
 
 /// Which way the packets go that a program sees.
 pub(super) fn direction(program: Program) -> TcAttachType {
     match program {
-        Program::PodTx => TcAttachType::Ingress,
-        Program::PodRx | Program::UplinkTx => TcAttachType::Egress,
+        Program::PodTx | Program::BridgeRx => TcAttachType::Ingress,
+        Program::PodRx | Program::UplinkTx | Program::BridgeTx => TcAttachType::Egress,
     }
-}
-
-/// Puts a program into a pinned link, if there is one and its interface is still there.
-fn replace_pinned(classifier: &mut SchedClassifier, pin: &Path) -> Option<tc::SchedClassifierLinkId> {
-    let link = FdLink::from(PinnedLink::from_pin(pin).ok()?);
-    classifier.attach_to_link(SchedClassifierLink::try_from(link).ok()?).ok()
 }
 
 fn classifier(object: &mut Ebpf, program: Program) -> Result<&mut SchedClassifier, DatapathError> {

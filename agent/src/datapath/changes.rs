@@ -24,6 +24,10 @@ impl Datapath {
                 .cgroups
                 .insert(cgroup, u32::from(slot), 0)
                 .map_err(|source| DatapathError::map("write", maps::CGROUPS, source)),
+            Change::PutAddress(address, slot) => tables
+                .addresses
+                .insert(address, u32::from(slot), 0)
+                .map_err(|source| DatapathError::map("write", maps::ADDRESSES, source)),
             Change::Attach(ifindex, program) => self.attacher.attach(ifindex, program, names),
             Change::Detach(ifindex, program) => self.attacher.detach(ifindex, program, names),
             Change::RemoveInterface(ifindex) => tables.interfaces.remove(ifindex),
@@ -31,6 +35,10 @@ impl Datapath {
                 .cgroups
                 .remove(&cgroup)
                 .map_err(|source| DatapathError::map("remove from", maps::CGROUPS, source)),
+            Change::RemoveAddress(address) => tables
+                .addresses
+                .remove(&address)
+                .map_err(|source| DatapathError::map("remove from", maps::ADDRESSES, source)),
             Change::RemovePod(slot) => tables.pods.set(slot, PodConfig::default()),
             Change::RemoveTier(id) => tables.tiers.set(id, TierConfig::default()),
             Change::RemoveExempt(id, network) => tables.exempt.remove(id, network),

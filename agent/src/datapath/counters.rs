@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use weir_common::{
-    counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, PodTraffic, Sum, TierTraffic},
-    limits::{MAX_CGROUPS, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
+    counters::{Class, DELAY_BUCKETS, DELAY_FIRST_NS, PodTraffic, Sum, TierTraffic, Unknown},
+    limits::{MAX_ADDRESSES, MAX_CGROUPS, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS},
     maps,
     reason::{DropReason, Exit, Program, exit_index},
     state::PodState,
@@ -71,6 +71,8 @@ impl Datapath {
                 config.horizon_max_ns.into(),
             ),
             paced: config.flags & weir_common::config::UPLINK_POLICE == 0,
+            forwarded_bytes: traffic.unknown_bytes[Unknown::Forwarded as usize],
+            tunnelled_bytes: traffic.unknown_bytes[Unknown::Tunnelled as usize],
             ..UplinkNow::default()
         })
     }
@@ -110,7 +112,10 @@ impl Datapath {
             uplink_packets: uplink.packets,
             marked: uplink.marked,
             dropped: by_reason(&uplink.dropped),
-            ceiling_ahead_ns: state.ceiling.saturating_sub(now_ns),
+            ceiling_ahead_ns: state.ceilings.iter().max().map_or(0, |clock| clock.saturating_sub(now_ns)),
+            untiered_bytes: uplink.untiered_bytes,
+            untiered_uplink: u16::try_from(uplink.untiered_uplink).unwrap_or(0),
+            lost_samples: uplink.lost_samples,
         })
     }
 
@@ -126,11 +131,22 @@ impl Datapath {
         self.tables.pod_state.set(slot, PodState { before, begun: 1, ..state })
     }
 
-    /// Slots of pods that are not counted from their beginning yet, with the ifindex of their veths.
+    /// Says that a slot's pod is not counted from its beginning: while no program stood on its veth, packets passed.
+    pub fn forget_before(&mut self, slot: u16) -> Result<(), DatapathError> {
+        let state = self.tables.pod_state.get(slot)?;
+        if state.begun == 0 {
+            return Ok(());
+        }
+        self.tables.pod_state.set(slot, PodState { begun: 0, ..state })
+    }
+
+    /// Slots of pods that are to be counted by programs and are not counted from their beginning yet, with the ifindex of
+    /// their veths.
     pub fn beginners(&self, state: &KernelState) -> Result<BTreeMap<u16, u32>, DatapathError> {
         let mut beginners = BTreeMap::new();
         for (&ifindex, interface) in state.interfaces.iter().filter(|(_, interface)| interface.slot != 0) {
-            if self.tables.pod_state.get(interface.slot)?.begun == 0 {
+            let by_programs = state.attached.contains(&(ifindex, Program::PodTx));
+            if by_programs && self.tables.pod_state.get(interface.slot)?.begun == 0 {
                 beginners.insert(interface.slot, ifindex);
             }
         }
@@ -166,6 +182,7 @@ fn fills(state: &KernelState) -> Vec<MapFill> {
         fill(maps::TIERS, state.tiers.len(), MAX_TIERS - 1),
         fill(maps::UPLINKS, state.uplinks.len(), MAX_UPLINKS - 1),
         fill(maps::CGROUPS, state.cgroups.len(), MAX_CGROUPS),
+        fill(maps::ADDRESSES, state.addresses.len(), MAX_ADDRESSES),
         fill(
             maps::EXEMPT_V4,
             state.exempt.iter().filter(|(_, net)| net.addr().is_ipv4()).count(),

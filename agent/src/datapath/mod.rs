@@ -9,14 +9,17 @@ mod changes;
 mod counters;
 mod error;
 mod exempt;
+mod filter;
 mod interfaces;
 mod load;
+mod map_info;
 mod observe;
 mod pinned_link;
 pub mod probe;
 pub mod remove;
 mod syscall;
 mod tables;
+mod tcx;
 pub mod test_run;
 
 use std::{
@@ -26,6 +29,8 @@ use std::{
 };
 
 use weir_common::reason::Program;
+
+use crate::net::qdisc::Hooks;
 
 pub use error::DatapathError;
 
@@ -64,9 +69,17 @@ impl Datapath {
         self.attacher.uses_tcx()
     }
 
-    /// Forgets what is known about attachments, where the kernel cannot be asked, so that each is made anew.
-    pub fn recheck_attachments(&mut self) {
-        self.attacher.recheck();
+    /// Looks which of this agent's programs are still attached, and removes the pins of interfaces that are gone. Where
+    /// there is no tcx, `hooks` are the filters of those interfaces that were looked at.
+    pub fn look_at_attachments(&mut self, names: &InterfaceNames, hooks: BTreeMap<u32, Hooks>) {
+        self.attacher.hooks_seen(hooks);
+        self.attacher.look(names);
+    }
+
+    /// Detaches what other versions of Weir have attached and removes their pins: to be called once this agent's programs
+    /// are in place. Returns the folders that it removed.
+    pub fn remove_other_versions(&self) -> Result<Vec<PathBuf>, DatapathError> {
+        remove::remove_other_versions(self.attacher.pins())
     }
 
     /// A loaded program, for `BPF_PROG_TEST_RUN`.
@@ -85,8 +98,8 @@ impl Datapath {
         self.attacher.is_attached(ifindex, program)
     }
 
-    /// Where our programs are attached now, among the interfaces that still exist.
-    fn attached(&mut self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
+    /// Where our programs are attached, among the interfaces that still exist.
+    fn attached(&self, names: &InterfaceNames) -> BTreeSet<(u32, Program)> {
         self.attacher.attached(names)
     }
 }

@@ -7,7 +7,7 @@ use super::{Datapath, DatapathError, InterfaceNames};
 
 impl Datapath {
     /// Reads Weir's whole configuration back from the kernel.
-    pub fn observe(&mut self, names: &InterfaceNames) -> Result<KernelState, DatapathError> {
+    pub fn observe(&self, names: &InterfaceNames) -> Result<KernelState, DatapathError> {
         let attached = self.attached(names);
         let tables = &self.tables;
         let mut state = KernelState { attached, ..KernelState::default() };
@@ -15,6 +15,10 @@ impl Datapath {
         for entry in &tables.cgroups {
             let (cgroup, slot) = entry.map_err(|source| DatapathError::map("read", maps::CGROUPS, source))?;
             state.cgroups.insert(cgroup, u16::try_from(slot).unwrap_or(0));
+        }
+        for entry in &tables.addresses {
+            let (address, slot) = entry.map_err(|source| DatapathError::map("read", maps::ADDRESSES, source))?;
+            state.addresses.insert(address, u16::try_from(slot).unwrap_or(0));
         }
         let is_owned = |owner: Owner| owner != Owner::default();
         state.pods = tables.pods.all()?.into_iter().filter(|(_, pod)| is_owned(pod.owner)).collect();

@@ -1,4 +1,4 @@
-//! Takes everything of Weir out of the kernel, whichever version put it there.
+//! Takes everything of Weir that is pinned out of the kernel, whichever version put it there.
 
 use std::{
     collections::BTreeSet,
@@ -9,67 +9,52 @@ use std::{
 use weir_cli::cleanup::{Action, Outcome};
 use weir_common::reason::Program;
 
-use super::{DatapathError, InterfaceNames, Pins, attach, probe};
+use super::{DatapathError, InterfaceNames, Pins, tcx};
 
-/// What was taken out.
-#[derive(Debug, Default)]
-pub struct Removed {
-    /// What was done.
-    pub actions: Vec<Action>,
-    /// Interfaces that clsact filters of ours stood on.
-    pub filtered: BTreeSet<u32>,
-}
-
-/// Detaches every program from every interface, and removes the pins of all versions.
+/// Detaches every program that is pinned, and removes the pins of all versions. Returns what was done.
 #[must_use]
-pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Removed {
-    let mut removed = Removed::default();
-    let actions = &mut removed.actions;
+pub fn remove(bpffs: &Path, names: &InterfaceNames) -> Vec<Action> {
+    let mut actions = Vec::new();
     let root = bpffs.join("weir");
-    for version in folders(&root) {
-        let pins = Pins { root: version };
-        for (ifindex, program) in attach::pinned(&pins) {
-            let outcome = attach::detach(&pins, true, ifindex, program, None).map(|()| true);
-            actions.extend(detached(program, &label(ifindex, names), outcome));
-        }
-    }
-    if !probe::has_tcx() {
-        for (ifindex, name) in names {
-            for program in Program::ALL {
-                let action = detached(program, name, attach::detach_filter(name, program));
-                if action.is_some() {
-                    removed.filtered.insert(*ifindex);
-                }
-                actions.extend(action);
-            }
-        }
+    for version in versions(&root) {
+        actions.extend(detach_all(&Pins { root: version }, names));
     }
     if root.exists() {
-        let outcome = match remove_tree(&root) {
-            Ok(()) => Outcome::Done,
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        actions.push(Action { what: "remove pins".to_owned(), target: root.display().to_string(), outcome });
+        actions.push(action("remove pins", &root.display().to_string(), remove_tree(&root)));
     }
-    removed
+    actions
 }
 
-/// The action for a detachment, if there was something to detach.
-fn detached(program: Program, interface: &str, outcome: Result<bool, DatapathError>) -> Option<Action> {
-    let outcome = match outcome {
-        Ok(false) => return None,
-        Ok(true) => Outcome::Done,
-        Err(error) => Outcome::Failed(error.to_string()),
+/// Detaches what other versions of Weir have attached, and removes their pins, so that this version's programs are alone.
+/// Returns the folders that it removed.
+pub(super) fn remove_other_versions(pins: &Pins) -> Result<Vec<PathBuf>, DatapathError> {
+    let Some(root) = pins.root.parent() else { return Ok(Vec::new()) };
+    let others: Vec<PathBuf> = versions(root).into_iter().filter(|version| *version != pins.root).collect();
+    for version in &others {
+        remove_tree(version).map_err(|source| DatapathError::Call { call: "removing another version's pins", source })?;
+    }
+    Ok(others)
+}
+
+fn detach_all(pins: &Pins, names: &InterfaceNames) -> Vec<Action> {
+    let detach = |(ifindex, program): (u32, Program)| {
+        let target = format!("{} on {}", program.name(), label(ifindex, names));
+        let outcome = tcx::detach(&pins.link(ifindex, program));
+        action("detach program", &target, outcome)
     };
-    let target = format!("{} on {interface}", program.name());
-    Some(Action { what: "detach program".to_owned(), target, outcome })
+    tcx::pinned(pins).into_iter().map(detach).collect()
+}
+
+fn action<E: ToString>(what: &str, target: &str, outcome: Result<(), E>) -> Action {
+    let outcome = outcome.map_or_else(|error| Outcome::Failed(error.to_string()), |()| Outcome::Done);
+    Action { what: what.to_owned(), target: target.to_owned(), outcome }
 }
 
 fn label(ifindex: u32, names: &InterfaceNames) -> String {
     names.get(&ifindex).cloned().unwrap_or_else(|| format!("interface {ifindex}, which is gone"))
 }
 
-fn folders(root: &Path) -> BTreeSet<PathBuf> {
+fn versions(root: &Path) -> BTreeSet<PathBuf> {
     fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 

@@ -7,6 +7,7 @@ use aya::{
 use weir_common::{
     config::{PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, Sum, TierTraffic, UplinkTraffic},
+    identity::Address,
     maps,
     state::{PodState, TierState, UplinkState},
 };
@@ -17,6 +18,7 @@ use super::{DatapathError, abi::Plain, exempt::Exempt, interfaces::Interfaces};
 pub(super) struct Tables {
     pub(super) interfaces: Interfaces,
     pub(super) cgroups: HashMap<MapData, u64, u32>,
+    pub(super) addresses: HashMap<MapData, Address, u32>,
     pub(super) pods: Table<PodConfig>,
     pub(super) tiers: Table<TierConfig>,
     pub(super) uplinks: Table<UplinkConfig>,
@@ -37,6 +39,7 @@ impl Tables {
         Ok(Self {
             interfaces: Interfaces::take(object)?,
             cgroups: take(object, maps::CGROUPS)?,
+            addresses: take(object, maps::ADDRESSES)?,
             pods: Table::take(object, maps::PODS)?,
             tiers: Table::take(object, maps::TIERS)?,
             uplinks: Table::take(object, maps::UPLINKS)?,

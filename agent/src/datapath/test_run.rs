@@ -19,6 +19,8 @@ pub struct Input {
     pub mark: u32,
     /// ifindex of the device that it is seen on; 0 is the loopback device.
     pub ifindex: u32,
+    /// `skb->skb_iif`: ifindex of the device by which it came; 0 for none.
+    pub ingress_ifindex: u32,
     /// `skb->wire_len`, or 0 for the frame's own length.
     pub wire_len: u32,
     /// `skb->tstamp`.
@@ -36,6 +38,8 @@ pub struct Output {
     pub duration_ns: u32,
     /// The frame as the program left it.
     pub frame: Vec<u8>,
+    /// `skb->mark` as the program left it.
+    pub mark: u32,
     /// `skb->tstamp` as the program left it.
     pub tstamp: u64,
 }
@@ -46,7 +50,8 @@ pub struct Output {
 struct Context {
     len_and_type: [u32; 2],
     mark: u32,
-    queue_mapping_to_ingress_ifindex: [u32; 7],
+    queue_mapping_to_priority: [u32; 6],
+    ingress_ifindex: u32,
     ifindex: u32,
     tc_index_to_data_meta: [u32; 25],
     flow_keys: u64,
@@ -64,6 +69,7 @@ const _: () = assert!(size_of::<Context>() == 192);
 pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> {
     let context = Context {
         mark: input.mark,
+        ingress_ifindex: input.ingress_ifindex,
         ifindex: input.ifindex,
         wire_len: input.wire_len,
         tstamp: input.tstamp,
@@ -95,5 +101,11 @@ pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> 
     // SAFETY: the kernel wrote its results into this view of the union.
     let test = unsafe { attributes.test };
     frame.truncate(test.data_size_out as usize);
-    Ok(Output { verdict: test.retval.cast_signed(), duration_ns: test.duration, frame, tstamp: context_out.tstamp })
+    Ok(Output {
+        verdict: test.retval.cast_signed(),
+        duration_ns: test.duration,
+        frame,
+        mark: context_out.mark,
+        tstamp: context_out.tstamp,
+    })
 }

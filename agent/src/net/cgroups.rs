@@ -1,8 +1,11 @@
-//! Finds the cgroups of pods, by which packets of hostNetwork pods are known.
+//! Finds the cgroups of pods, by which their sockets are known.
 //!
 //! The kubelet names a pod's folder after its UID: `kubepods-burstable-pod<uid>.slice` with `_` for `-` (systemd
 //! driver) or `kubepods/burstable/pod<uid>` (cgroupfs driver). Other parents are found too: any folder whose name has
 //! `pod<uid>` as its last word.
+//!
+//! The kernel knows a socket by its cgroup of version 2. On a node that boots with both versions the kubelet makes the
+//! folders of pods in those of version 1 alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,35 +20,84 @@ use weir_core::host::Cgroup;
 
 use super::{Error, Result};
 
-/// Looks for the cgroups of the pods with these UIDs. Pods that have none (yet) are missing from the result.
+/// What was found of the pods that were looked for. A pod that is in neither has no cgroup (yet).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Cgroups of version 2.
+    pub cgroups: BTreeMap<String, Cgroup>,
+    /// Pods that have cgroups of version 1 alone.
+    pub legacy: BTreeSet<String>,
+}
+
+/// Looks for the cgroups of the pods with these UIDs.
 ///
 /// Walks the hierarchy level by level and stops when all are found; without wanted UIDs it does nothing. It reads
 /// folders, so call it from a thread that may block.
 ///
 /// # Errors
 /// [`Error::NoCgroups`] if the hierarchy is not to be seen, [`Error::Unreadable`] if its mount cannot be found out.
-pub fn find(wanted: &BTreeSet<String>) -> Result<BTreeMap<String, Cgroup>> {
+pub fn find(wanted: &BTreeSet<String>) -> Result<Found> {
     if wanted.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Found::default());
     }
-    let root = mounted_root()?;
-    walk(&root, wanted).map_err(|error| Error::Unreadable { path: root, reason: error.to_string() })
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| Error::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let mounts = Process::myself()
+        .and_then(|process| process.mountinfo())
+        .map_err(|error| unreadable(Path::new("/proc/self/mountinfo"), &error))?;
+    let of_type = |kind: &'static str| {
+        mounts.0.iter().filter(move |mount| mount.fs_type == kind).map(|mount| mount.mount_point.clone())
+    };
+    let root = of_type("cgroup2").find(|mount| is_root(mount)).ok_or(Error::NoCgroups)?;
+    let cgroups = walk(&root, wanted).map_err(|error| unreadable(&root, &error))?;
+    let missing: BTreeSet<String> = wanted.iter().filter(|uid| !cgroups.contains_key(*uid)).cloned().collect();
+    Ok(Found { legacy: legacy(of_type("cgroup"), &missing), cgroups })
 }
 
-/// The mount point of the version 2 hierarchy's own root.
+/// Returns whether this is the hierarchy's own root.
 ///
 /// A container with its own cgroup namespace sees a part of the tree under the same name; levels would be counted
 /// wrongly there. Only the root has no `cgroup.type` (Documentation/admin-guide/cgroup-v2.rst).
-fn mounted_root() -> Result<PathBuf> {
-    let unreadable =
-        |error: procfs::ProcError| Error::Unreadable { path: "/proc/self/mountinfo".into(), reason: error.to_string() };
-    let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(unreadable)?;
-    mounts
-        .into_iter()
-        .filter(|mount| mount.fs_type == "cgroup2")
-        .map(|mount| mount.mount_point)
-        .find(|mount| mount.join("cgroup.procs").exists() && !mount.join("cgroup.type").exists())
-        .ok_or(Error::NoCgroups)
+fn is_root(mount: &Path) -> bool {
+    mount.join("cgroup.procs").exists() && !mount.join("cgroup.type").exists()
+}
+
+/// Those of the pods that have a folder in a hierarchy of version 1. Every pod is in all of them, so that one that has
+/// any answers for all.
+fn legacy(mounts: impl Iterator<Item = PathBuf>, missing: &BTreeSet<String>) -> BTreeSet<String> {
+    if missing.is_empty() {
+        return BTreeSet::new();
+    }
+    let found = mounts.filter_map(|mount| walk(&mount, missing).ok()).find(|found| !found.is_empty());
+    found.unwrap_or_default().into_keys().collect()
+}
+
+/// Returns the hierarchy of version 1 that pods are in, where those of version 2 have none of them.
+///
+/// # Errors
+/// As [`find`].
+pub fn legacy_pods() -> Result<Option<PathBuf>> {
+    let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(|error| Error::Unreadable {
+        path: "/proc/self/mountinfo".into(),
+        reason: error.to_string(),
+    })?;
+    let with_pods = |kind: &str| {
+        let mut of_kind = mounts.0.iter().filter(|mount| mount.fs_type == kind).map(|mount| &mount.mount_point);
+        of_kind.find(|mount| has_pods(mount)).cloned()
+    };
+    if !mounts.0.iter().any(|mount| mount.fs_type == "cgroup2" && is_root(&mount.mount_point)) {
+        return Err(Error::NoCgroups);
+    }
+    Ok(if with_pods("cgroup2").is_some() { None } else { with_pods("cgroup") })
+}
+
+/// Returns whether the kubelet has made its folder in a hierarchy, at the top or below one other (`kubelet.slice`).
+fn has_pods(root: &Path) -> bool {
+    let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let is_kubelets = |entry: &DirEntry| entry.file_name().to_string_lossy().contains("kubepods");
+    folders(root).any(|entry| is_kubelets(&entry) || folders(&entry.path()).any(|below| is_kubelets(&below)))
 }
 
 /// Breadth first, so that a pod's own folder is found before one of the same name inside a container.
@@ -140,6 +192,16 @@ mod tests {
 
     #[test]
     fn nobody_wanted_means_no_walk() {
-        assert!(find(&BTreeSet::new()).expect("nothing is read").is_empty());
+        assert_eq!(find(&BTreeSet::new()).expect("nothing is read"), Found::default());
+    }
+
+    #[test]
+    fn a_pod_of_version_1_alone_is_told_from_one_that_has_no_cgroup_yet() {
+        let hierarchies = [tree(&["system.slice"]), tree(&["kubepods/burstable/podu1"])];
+        let mounts = || hierarchies.iter().map(|root| root.path().to_owned());
+        let missing = ["u1", "u2"].map(str::to_owned).into();
+        assert_eq!(legacy(mounts(), &missing), ["u1".to_owned()].into());
+        assert_eq!(legacy(mounts(), &BTreeSet::new()), BTreeSet::new());
+        assert_eq!(hierarchies.each_ref().map(|root| has_pods(root.path())), [false, true]);
     }
 }

@@ -69,6 +69,27 @@ impl Channel {
         Ok(())
     }
 
+    /// Asks for one thing: what `parse` makes of the answer.
+    pub(crate) fn get<T>(
+        &mut self,
+        action: &str,
+        request: RouteNetlinkMessage,
+        parse: impl Fn(&[u8]) -> std::result::Result<Option<T>, DecodeError>,
+    ) -> Result<Option<T>> {
+        self.send(action, NLM_F_REQUEST, request)?;
+        loop {
+            self.receive(action)?;
+            if let Some(answer) = messages(&self.buffer, self.sequence).next() {
+                let answer = answer.map_err(|error| malformed(action, &error))?;
+                if answer.message_type() == NLMSG_ERROR {
+                    outcome(action, answer.payload(), HEADER_BYTES)?;
+                    return Ok(None);
+                }
+                return parse(answer.payload()).map_err(|error| malformed(action, &error));
+            }
+        }
+    }
+
     /// Reads a whole table: what `parse` makes of each message, in the kernel's order.
     ///
     /// Read again when it changed meanwhile, so that the result is of one moment.

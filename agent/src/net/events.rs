@@ -1,4 +1,4 @@
-//! "Something changed": links, addresses, default routes and qdiscs of the node, and addresses inside its pods.
+//! "Something changed": links, addresses, wide routes, rules and qdiscs of the node, and addresses inside its pods.
 //!
 //! Two multicast sockets. The first hears the node's own namespace. The second hears changes of addresses in every
 //! namespace that has an id here, which are those that veths lead into (`NETLINK_LISTEN_ALL_NSID`); it needs
@@ -7,7 +7,7 @@
 use std::{future::poll_fn, io, task::Poll, time::Duration};
 
 use netlink_packet_core::NetlinkBuffer;
-use netlink_packet_route::route::RouteHeader;
+use netlink_packet_route::route::{RouteHeader, RouteProtocol};
 use netlink_sys::{AsyncSocket, TokioSocket, protocols::NETLINK_ROUTE};
 use nix::{
     errno::Errno,
@@ -30,8 +30,10 @@ mod group {
     pub(super) const TC: u32 = 4;
     pub(super) const IPV4_IFADDR: u32 = 5;
     pub(super) const IPV4_ROUTE: u32 = 7;
+    pub(super) const IPV4_RULE: u32 = 8;
     pub(super) const IPV6_IFADDR: u32 = 9;
     pub(super) const IPV6_ROUTE: u32 = 11;
+    pub(super) const IPV6_RULE: u32 = 19;
 }
 
 /// Message types (`linux/rtnetlink.h`).
@@ -42,6 +44,8 @@ mod rtm {
     pub(super) const DELADDR: u16 = 21;
     pub(super) const NEWROUTE: u16 = 24;
     pub(super) const DELROUTE: u16 = 25;
+    pub(super) const NEWRULE: u16 = 32;
+    pub(super) const DELRULE: u16 = 33;
     pub(super) const NEWQDISC: u16 = 36;
     pub(super) const DELQDISC: u16 = 37;
     pub(super) const NEWTFILTER: u16 = 44;
@@ -72,8 +76,9 @@ impl Events {
     /// # Errors
     /// [`Error::Open`].
     pub fn open() -> Result<Self> {
-        use group::{IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, LINK, TC};
-        let node = subscribe(&[LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE])?;
+        use group::{IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, LINK, TC};
+        let groups = [LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE];
+        let node = subscribe(&groups)?;
         let pods = subscribe(&[IPV4_IFADDR, IPV6_IFADDR])?;
         let pods = match pods.socket_ref().set_listen_all_namespaces(true) {
             Ok(()) => Some(pods),
@@ -157,7 +162,13 @@ fn matters(datagram: &[u8]) -> bool {
     split(datagram).any(|message| message.map_or(true, |message| message_matters(&message)))
 }
 
-/// A node with a routing daemon changes routes all the time; only default routes say where the uplink is.
+/// `RT_TABLE_LOCAL` (`linux/rtnetlink.h`).
+const TABLE_LOCAL: u8 = 255;
+/// Longest prefix of a route that may lead to the internet (see `observe::routes`).
+const LONGEST_WIDE_PREFIX: u8 = 12;
+
+/// A node with a routing daemon changes routes all the time; only those to much of the internet say where the uplink is,
+/// in whichever table, and advertised ones what is on its link.
 fn message_matters(message: &NetlinkBuffer<&[u8]>) -> bool {
     match message.message_type() {
         rtm::NEWLINK
@@ -167,9 +178,13 @@ fn message_matters(message: &NetlinkBuffer<&[u8]>) -> bool {
         | rtm::NEWQDISC
         | rtm::DELQDISC
         | rtm::NEWTFILTER
-        | rtm::DELTFILTER => true,
-        rtm::NEWROUTE | rtm::DELROUTE => RouteHeader::parse(message.payload())
-            .map_or(true, |route| route.destination_prefix_length == 0 && route.table == RouteHeader::RT_TABLE_MAIN),
+        | rtm::DELTFILTER
+        | rtm::NEWRULE
+        | rtm::DELRULE => true,
+        rtm::NEWROUTE | rtm::DELROUTE => RouteHeader::parse(message.payload()).map_or(true, |route| {
+            let is_wide = route.destination_prefix_length <= LONGEST_WIDE_PREFIX;
+            (is_wide && route.table != TABLE_LOCAL) || route.protocol == RouteProtocol::Ra
+        }),
         _ => false,
     }
 }
@@ -178,7 +193,6 @@ fn message_matters(message: &NetlinkBuffer<&[u8]>) -> bool {
 mod tests {
     use super::*;
 
-    const TABLE_LOCAL: u8 = 255;
     const NEWNEIGH: u16 = 28;
 
     fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
@@ -191,8 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn only_default_routes_of_the_main_table_matter() {
+    fn routes_to_much_of_the_internet_matter_in_any_table() {
+        const OF_A_VPN: u8 = 52;
         assert!(matters(&route(0, RouteHeader::RT_TABLE_MAIN)));
+        assert!(matters(&route(1, OF_A_VPN)));
+        assert!(matters(&message(rtm::NEWRULE, &[0; 12])));
         assert!(!matters(&route(24, RouteHeader::RT_TABLE_MAIN)));
         assert!(!matters(&route(0, TABLE_LOCAL)));
     }

@@ -16,6 +16,9 @@ const TRIES: usize = 20;
 impl Reconciler {
     /// Adds what the interfaces of pods had counted before, once for each pod, as soon as both directions are counted.
     pub(super) async fn count_beginnings(&mut self) -> anyhow::Result<()> {
+        for &slot in self.last.rendered.counted_by_interface.keys() {
+            self.datapath.forget_before(slot)?;
+        }
         let mut beginners = self.datapath.beginners(&self.last.rendered.state)?;
         beginners.retain(|_, ifindex| {
             [Program::PodTx, Program::PodRx].into_iter().all(|program| self.datapath.is_attached(*ifindex, program))

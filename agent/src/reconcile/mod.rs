@@ -7,6 +7,8 @@ mod attempts;
 mod beginnings;
 mod departed;
 mod failures;
+mod hooks;
+mod look;
 mod qdiscs;
 mod round;
 mod view;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use weir_core::{
     desired::{Desired, Findings},
+    escapes::Escapes,
     host::Host,
     kernel::Rendered,
     model::World,
@@ -45,6 +48,8 @@ use crate::{
 
 use attempts::Failed;
 use departed::Departed;
+use hooks::HookKeeper;
+use look::Expected;
 use failures::Failures;
 use qdiscs::QdiscKeeper;
 
@@ -67,7 +72,8 @@ pub struct Reconciler {
     netlink: Netlink,
     qdiscs: QdiscKeeper,
     health: Health,
-    awaited: Awaited,
+    hooks: HookKeeper,
+    awaited: Awaited<Expected>,
     world: Arc<World>,
     /// Not as long as the source does not know: an empty world is not "nothing is wanted".
     knows_world: bool,
@@ -79,7 +85,12 @@ pub struct Reconciler {
     /// What the last round led to.
     last: Round,
     departed: Departed,
+    /// Slots whose pods ended a moment ago, and since when.
+    resting: BTreeMap<u16, Instant>,
     rates: Window,
+    escapes: Escapes,
+    /// Whether what other versions of Weir left has been taken away.
+    is_alone: bool,
     stats: ReconcileStats,
     rounds: watch::Sender<u64>,
 }
@@ -118,12 +129,14 @@ impl Reconciler {
     /// A loop over an opened datapath.
     pub fn new(settings: Settings, datapath: Datapath, netlink: Netlink, health: Health) -> anyhow::Result<Self> {
         let state = StateFolder::open(&settings.state_dir)?;
-        let qdiscs = QdiscKeeper::new(state, settings.take_over)?;
+        let qdiscs = QdiscKeeper::new(state.clone(), settings.take_over)?;
+        let hooks = HookKeeper::new(state, settings.take_over)?;
         Ok(Self {
             settings,
             datapath,
             netlink,
             qdiscs,
+            hooks,
             health,
             awaited: Awaited::default(),
             world: Arc::default(),
@@ -133,7 +146,10 @@ impl Reconciler {
             host: Host::default(),
             last: Round::default(),
             departed: Departed::default(),
+            resting: BTreeMap::new(),
             rates: Window::default(),
+            escapes: Escapes::default(),
+            is_alone: false,
             stats: ReconcileStats::default(),
             rounds: watch::Sender::default(),
         })
@@ -167,7 +183,7 @@ impl Reconciler {
                     Cause::Network
                 }
                 Some(request) = requests.recv() => {
-                    request.answer(Arc::new(self.snapshot()));
+                    request.answer(Arc::new(self.snapshot().await));
                     continue;
                 }
                 _ = tick.tick() => Cause::Tick,
@@ -177,6 +193,7 @@ impl Reconciler {
                 _ = pulse.tick() => {
                     self.health.beat();
                     self.read_rates();
+                    self.read_escapes().await;
                     continue;
                 }
                 () = ready(()), if is_unfinished => Cause::Rest,
@@ -186,7 +203,7 @@ impl Reconciler {
                 continue;
             }
             is_unfinished = self.timed_round(cause).await;
-            look_again = self.awaited.observed(&self.host, Instant::now()).map(Into::into);
+            look_again = self.look_again(Instant::now()).map(Into::into);
             self.health.beat();
         }
         info!("stopped; shaping and counting go on in the kernel until `weir cleanup`");

@@ -3,16 +3,11 @@
 //! A step that fails keeps no other from being made: its failure is collected, and said of the object that it was made
 //! for. Only where the node or the kernel cannot be read at all is there nothing to go on with.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
 use tracing::{debug, info, warn};
 use weir_core::{
     desired::desired,
-    host::Host,
     kernel::{Pacing, render},
     model::ObjectRef,
     plan::{Change, only_counts, plan},
@@ -27,7 +22,6 @@ use super::{
 use crate::{
     clock,
     datapath::{DatapathError, InterfaceNames},
-    net::cgroups,
 };
 
 impl Reconciler {
@@ -36,15 +30,13 @@ impl Reconciler {
     /// # Errors
     /// When the node or the kernel cannot be read, so that nothing was tried.
     pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<bool> {
-        let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0 || self.lacks_cgroups();
+        let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0;
         if look {
-            self.host = self.look().await?;
-        }
-        if cause == Cause::Tick {
-            self.datapath.recheck_attachments();
+            self.look(cause == Cause::Tick).await?;
         }
         let mut failures = Failures::default();
         let (mut wanted, mut findings) = desired(&self.world, &self.host, &self.settings.node);
+        findings.notes.extend(self.hooks.keep(&self.netlink, &mut self.host, &mut wanted).await?);
         let kept = self.qdiscs.keep(&self.netlink, &self.host, &mut wanted, look).await?;
         findings.notes.extend(kept.notes);
         for (uplink, error) in kept.failed {
@@ -55,7 +47,10 @@ impl Reconciler {
         let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
         let names = self.host.names();
         let observed = self.datapath.observe(&names)?;
-        let mut rendered = render(&wanted, &self.host, &pacing, &observed);
+        let now = Instant::now();
+        self.resting.retain(|_, since| now.saturating_duration_since(*since) < REST);
+        let resting = self.resting.keys().copied().collect();
+        let mut rendered = render(&wanted, &self.host, &pacing, &observed, &resting);
         findings.notes.append(&mut rendered.notes);
         let changes = plan(&observed, &rendered.state);
         for finding in findings.rejections.iter().chain(&findings.notes) {
@@ -64,6 +59,11 @@ impl Reconciler {
             }
         }
         self.note_departures(&changes);
+        if !self.datapath.uses_tcx()
+            && let Err(error) = self.hooks.prepare(&self.netlink, &self.host, &changes).await
+        {
+            failures.add(None, PARTLY_APPLIED, format!("cannot make a clsact qdisc: {error:#}"));
+        }
         let (shaping, counting) =
             changes.split_at(changes.partition_point(|change| !only_counts(change, &rendered.state)));
         // A round that goes on with the last one's work does not begin it anew.
@@ -87,10 +87,35 @@ impl Reconciler {
             let error = format!("pods cannot be counted from their beginning: {error:#}");
             self.last.failures.add(None, PARTLY_APPLIED, error);
         }
-        for error in self.qdiscs.forget_unwanted(&self.netlink, &self.host).await {
+        let mut errors = self.qdiscs.forget_unwanted(&self.netlink, &self.host).await;
+        let attached = &self.last.rendered.state.attached;
+        errors.extend(self.hooks.forget_unwanted(&self.netlink, &self.host, attached).await);
+        for error in errors {
             self.last.failures.add(None, PARTLY_APPLIED, error);
         }
+        if counted.left == 0 {
+            self.remove_other_versions();
+        }
         Ok(counted.left > 0)
+    }
+
+    /// Takes away what other versions of Weir attached, once everything of this one is in place.
+    fn remove_other_versions(&mut self) {
+        if self.is_alone {
+            return;
+        }
+        match self.datapath.remove_other_versions() {
+            Ok(removed) => {
+                self.is_alone = true;
+                if !removed.is_empty() {
+                    info!(?removed, "removed the programs and maps of other versions");
+                }
+            }
+            Err(error) => {
+                let error = format!("programs of another version of Weir are still attached: {error:#}");
+                self.last.failures.add(None, PARTLY_APPLIED, error);
+            }
+        }
     }
 
     /// Applies changes in their order. See [`attempt`].
@@ -114,6 +139,7 @@ impl Reconciler {
         let (now, now_ns) = (Instant::now(), clock::monotonic_ns());
         for change in changes {
             let Change::RemovePod(slot) = change else { continue };
+            self.resting.insert(*slot, now);
             let Some((key, _)) = self.last.rendered.ids.pods.iter().find(|(_, id)| *id == slot) else { continue };
             match self.datapath.pod(*slot, now_ns) {
                 Ok(counters) => self.departed.note(key.clone(), counters, now),
@@ -121,35 +147,10 @@ impl Reconciler {
             }
         }
     }
-
-    /// Reads the node's facts.
-    async fn look(&self) -> anyhow::Result<Host> {
-        let mut host = self.netlink.observe().await?;
-        let wanted = self.host_network_uids();
-        if !wanted.is_empty() {
-            let found = tokio::task::spawn_blocking(move || cgroups::find(&wanted)).await;
-            match found.context("the thread that reads cgroups ended early")? {
-                Ok(found) => host.cgroups = found,
-                // Other pods do not need cgroups; those that do get a note that theirs is missing.
-                Err(error) => warn!(%error, "hostNetwork pods cannot be told apart"),
-            }
-        }
-        if host.links.is_empty() {
-            bail!("netlink lists no interface at all, not even the loopback");
-        }
-        Ok(host)
-    }
-
-    fn host_network_uids(&self) -> BTreeSet<String> {
-        let here = |pod: &&weir_core::model::Pod| pod.host_network && !pod.ended && pod.node == self.settings.node;
-        self.world.pods.values().filter(here).map(|pod| pod.uid.clone()).filter(|uid| !uid.is_empty()).collect()
-    }
-
-    /// Whether some hostNetwork pod's cgroup has not been found yet: cgroups send no events.
-    fn lacks_cgroups(&self) -> bool {
-        self.host_network_uids().iter().any(|uid| !self.host.cgroups.contains_key(uid))
-    }
 }
 
+/// How long a slot is given to nobody after its pod has ended, unless there is no other: a packet that waits in some queue
+/// of the node may still carry it.
+const REST: Duration = Duration::from_secs(10);
 /// How long one round attaches programs that only count, ten milliseconds or so each: what comes meanwhile waits.
 const SLICE: Duration = Duration::from_millis(20);

@@ -100,11 +100,10 @@ fn key(namespace: &str, name: &str) -> PodKey {
 
 fn desired() -> Desired {
     let pod = |workload: &str, tier: Option<&str>, place| DesiredPod {
-        uid: String::new(),
         workload: workload.to_owned(),
         place,
-        tier: tier.map(str::to_owned),
-        ceiling: None,
+        tiers: tier.map(|tier| ("wan".to_owned(), tier.to_owned())).into_iter().collect(),
+        ..DesiredPod::default()
     };
     let veth = |ifindex| Place::Veth { ifindex, name: format!("veth{ifindex}") };
     Desired {
@@ -113,6 +112,7 @@ fn desired() -> Desired {
             DesiredUplink {
                 capacity: 20_000_000,
                 rate: 19_400_000,
+                overhead: None,
                 interfaces: BTreeMap::from([(2, "eth0".to_owned())]),
                 exempt: Vec::new(),
             },
@@ -132,7 +132,7 @@ fn desired() -> Desired {
         pods: BTreeMap::from([
             (key("media", "seed"), pod("Deployment/seed", Some("bulk-seed"), veth(7))),
             (key("shop", "web"), pod("StatefulSet/web", None, veth(8))),
-            (key("kube-system", "probe"), pod("DaemonSet/probe", None, Place::Cgroup { id: 9, level: 3 })),
+            (key("kube-system", "probe"), pod("DaemonSet/probe", None, Place::HostNetwork)),
         ]),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 
 pub use lock::Lock;
@@ -21,8 +21,17 @@ pub use lock::Lock;
 use crate::net::qdisc::Recorded;
 
 /// Every file that the agent may leave here.
-const OWN: [&str; 6] =
-    ["agent.lock", "objects.json", "objects.new", "qdiscs.json", "qdiscs.json.damaged", "qdiscs.new"];
+const OWN: [&str; 9] = [
+    "agent.lock",
+    "hooks.json",
+    "hooks.json.damaged",
+    "hooks.new",
+    "objects.json",
+    "objects.new",
+    "qdiscs.json",
+    "qdiscs.json.damaged",
+    "qdiscs.new",
+];
 /// The admin socket, which stands here by default and has a mode of its own.
 const SOCKET: &str = "weir.sock";
 
@@ -38,6 +47,21 @@ pub struct RecordedQdisc {
     pub name: String,
     /// What stood there.
     pub before: Recorded,
+}
+
+/// The clsact qdiscs that Weir made, by ifindex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordedHooks(pub BTreeMap<u32, RecordedHook>);
+
+/// A clsact qdisc that Weir made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedHook {
+    /// The interface's name then.
+    pub name: String,
+    /// Whether an `ingress` qdisc stood in its place.
+    pub had_ingress: bool,
 }
 
 /// The agent's state folder.
@@ -58,34 +82,38 @@ impl StateFolder {
         Ok(Self(path.to_owned()))
     }
 
-    /// Reads what was recorded; nothing, if nothing was. A file that cannot be understood is set aside, because an
-    /// agent that refused to start would leave the node without one for the sake of a qdisc.
+    /// Reads which root qdiscs were recorded; none, if nothing was. A file that cannot be understood is set aside, because
+    /// an agent that refused to start would leave the node without one for the sake of a qdisc.
     pub fn qdiscs(&self) -> anyhow::Result<RecordedQdiscs> {
-        let path = self.qdiscs_path();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(RecordedQdiscs::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        };
-        match serde_json::from_slice(&text) {
-            Ok(recorded) => Ok(recorded),
-            Err(error) => {
-                let aside = file::set_aside(&path).with_context(|| format!("cannot set {} aside", path.display()))?;
-                warn!(
-                    file = %path.display(), aside = %aside.display(), %error,
-                    "the record of the qdiscs that stood on the uplinks' interfaces before Weir is damaged and was set \
-                     aside: `weir cleanup` puts the kernel's default there instead"
-                );
-                Ok(RecordedQdiscs::default())
-            }
-        }
+        read_or_set_aside(
+            &self.qdiscs_path(),
+            "the record of the qdiscs that stood on the uplinks' interfaces before Weir is damaged and was set aside: \
+             `weir cleanup` puts the kernel's default there instead",
+        )
     }
 
-    /// Writes what was recorded, in one step.
+    /// Writes which root qdiscs were recorded, in one step.
     pub fn save_qdiscs(&self, qdiscs: &RecordedQdiscs) -> anyhow::Result<()> {
-        let path = self.qdiscs_path();
-        file::write(&path, &serde_json::to_vec_pretty(qdiscs)?)
-            .with_context(|| format!("cannot write {}", path.display()))
+        write(&self.qdiscs_path(), qdiscs)
+    }
+
+    /// Reads which clsact qdiscs Weir made; none, if nothing was recorded. A file that cannot be understood is set aside.
+    pub fn hooks(&self) -> anyhow::Result<RecordedHooks> {
+        read_or_set_aside(
+            &self.hooks_path(),
+            "the record of the clsact qdiscs that Weir made is damaged and was set aside: `weir cleanup` leaves them there",
+        )
+    }
+
+    /// Writes which clsact qdiscs Weir made, in one step.
+    pub fn save_hooks(&self, hooks: &RecordedHooks) -> anyhow::Result<()> {
+        write(&self.hooks_path(), hooks)
+    }
+
+    /// Removes the record of clsact qdiscs.
+    pub fn forget_hooks(&self) -> anyhow::Result<()> {
+        let path = self.hooks_path();
+        file::remove(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// Where the objects that were last known are kept.
@@ -103,6 +131,30 @@ impl StateFolder {
     fn qdiscs_path(&self) -> PathBuf {
         self.0.join("qdiscs.json")
     }
+
+    fn hooks_path(&self) -> PathBuf {
+        self.0.join("hooks.json")
+    }
+}
+
+fn read_or_set_aside<T: Default + DeserializeOwned>(path: &Path, consequence: &str) -> anyhow::Result<T> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    match serde_json::from_slice(&text) {
+        Ok(recorded) => Ok(recorded),
+        Err(error) => {
+            let aside = file::set_aside(path).with_context(|| format!("cannot set {} aside", path.display()))?;
+            warn!(file = %path.display(), aside = %aside.display(), %error, "{consequence}");
+            Ok(T::default())
+        }
+    }
+}
+
+fn write(path: &Path, recorded: &impl Serialize) -> anyhow::Result<()> {
+    file::write(path, &serde_json::to_vec_pretty(recorded)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Takes the state folder and the files in it from others. A folder that holds what is not Weir's, such as `/run`,

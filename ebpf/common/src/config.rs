@@ -1,6 +1,6 @@
 //! What the agent writes and the programs read.
 
-use crate::units::Cost;
+use crate::{limits::MAX_UPLINKS, units::Cost};
 
 /// Who a slot, tier or uplink id belongs to: the first 16 bytes of a SHA-256 over the object's identity. It lets a
 /// restarted agent find again which id it had given to whom. All zero: the id is free.
@@ -15,8 +15,21 @@ pub struct InterfaceConfig {
     /// Id of the uplink whose NIC this is, or 0.
     pub uplink: u16,
     /// Bytes before the IP header: 14 for Ethernet, 0 for devices without a link layer (wireguard, tun, ppp).
-    pub l2_len: u32,
+    pub l2_len: u16,
+    /// `INTERFACE_…` bits.
+    pub flags: u16,
 }
+
+/// The veth of a pod has a master (bridge or VRF), which replaces the veth in `skb->skb_iif`: `pod_tx` writes the slot
+/// into the packet.
+pub const INTERFACE_TAGS: u16 = 1;
+/// A bridge or VRF that pods' veths belong to: a packet that entered the node's IP layer here may carry a slot.
+pub const INTERFACE_SHARED: u16 = 1 << 1;
+/// The uplink's interface is a port of a bridge, whose own transmission overwrites `queue_mapping`: `bridge_tx` hands
+/// the slot over on the same CPU.
+pub const INTERFACE_PORT: u16 = 1 << 2;
+/// The pod is in a tier: `pod_tx` leaves samples by which packets that lose their pod are found out.
+pub const INTERFACE_SAMPLES: u16 = 1 << 3;
 
 /// The limits of one pod. Value of `PODS`, indexed by slot.
 #[repr(C)]
@@ -24,13 +37,24 @@ pub struct InterfaceConfig {
 pub struct PodConfig {
     /// Whose slot this is.
     pub owner: Owner,
-    /// The pod's own ceiling, or 0.
-    pub ceiling: Cost,
-    /// Id of the pod's tier, or 0 for interactive.
-    pub tier: u16,
+    /// The pod's own ceiling on each uplink, by uplink id, or 0.
+    pub ceilings: [Cost; UPLINKS],
+    /// Id of the pod's tier on each uplink, by uplink id, or 0 for interactive.
+    pub tiers: [u16; UPLINKS],
+    /// `POD_…` bits.
+    pub flags: u32,
     /// Always 0.
-    pub reserved: [u16; 3],
+    pub reserved: u32,
 }
+
+/// Places of arrays that are indexed by an uplink id.
+pub const UPLINKS: usize = MAX_UPLINKS as usize;
+
+/// The pod's packets carry its slot in `queue_mapping` ([`INTERFACE_TAGS`]); the slot in a packet of another pod's is
+/// not believed.
+pub const POD_TAGGED: u32 = 1;
+/// The pod is in some tier: what it sends over an uplink on which it has none is counted apart.
+pub const POD_TIERED: u32 = 1 << 1;
 
 /// `dscp` of a tier that does not mark its packets.
 pub const DSCP_KEEP: u8 = 0xff;
@@ -114,7 +138,7 @@ mod tests {
     #[test]
     fn layouts_have_no_padding() {
         assert_eq!(size_of::<InterfaceConfig>(), 8);
-        assert_eq!(size_of::<PodConfig>(), 16 + 8 + 8);
+        assert_eq!(size_of::<PodConfig>(), 16 + UPLINKS * (8 + 2) + 8);
         assert_eq!(size_of::<TierConfig>(), 16 + 16 + 8);
         assert_eq!(size_of::<UplinkConfig>(), 16 + 8 + 24);
         assert_eq!(size_of::<ExemptV4>(), 8);

@@ -30,6 +30,12 @@ pub struct PodUplink {
     pub marked: u64,
     /// Packets dropped, by [`crate::reason::DropReason`].
     pub dropped: [u64; DROP_REASONS],
+    /// Bytes on the wire that passed an uplink on which the pod is in no tier, while it is in one on another.
+    pub untiered_bytes: u64,
+    /// Id of the uplink that such a packet passed last on this CPU. [`Sum`] takes the highest of all CPUs.
+    pub untiered_uplink: u64,
+    /// Samples of the pod's packets that arrived at an uplink without any sign of the pod.
+    pub lost_samples: u64,
 }
 
 /// Buckets of [`TierTraffic::delay`].
@@ -66,7 +72,22 @@ pub struct UplinkTraffic {
     pub bytes: [u64; CLASSES],
     /// Packets, by [`Class`].
     pub packets: [u64; CLASSES],
+    /// Bytes on the wire of interactive packets whose sender is not known, by [`Unknown`].
+    pub unknown_bytes: [u64; UNKNOWNS],
 }
+
+/// Why the sender of a packet is not known: index of `unknown_bytes` in [`UplinkTraffic`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Forwarded for something that is no pod of this node: a container of another runtime, a VM, a routed LAN.
+    Forwarded = 0,
+    /// Made by the kernel and of no socket: the outer packets of tunnels.
+    Tunnelled = 1,
+}
+
+/// Number of [`Unknown`]s.
+pub const UNKNOWNS: usize = 2;
 
 /// How an uplink sees a packet: index of the arrays in [`UplinkTraffic`].
 #[repr(u32)]
@@ -132,6 +153,9 @@ impl Sum for PodUplink {
         self.packets += other.packets;
         self.marked += other.marked;
         add_each(&mut self.dropped, &other.dropped);
+        self.untiered_bytes += other.untiered_bytes;
+        self.untiered_uplink = self.untiered_uplink.max(other.untiered_uplink);
+        self.lost_samples += other.lost_samples;
     }
 }
 
@@ -151,6 +175,7 @@ impl Sum for UplinkTraffic {
     fn add(&mut self, other: &Self) {
         add_each(&mut self.bytes, &other.bytes);
         add_each(&mut self.packets, &other.packets);
+        add_each(&mut self.unknown_bytes, &other.unknown_bytes);
     }
 }
 
@@ -173,9 +198,9 @@ mod tests {
     #[test]
     fn layouts_have_no_padding() {
         assert_eq!(size_of::<PodTraffic>(), 32);
-        assert_eq!(size_of::<PodUplink>(), 8 * (3 + DROP_REASONS));
+        assert_eq!(size_of::<PodUplink>(), 8 * (6 + DROP_REASONS));
         assert_eq!(size_of::<TierTraffic>(), 8 * (5 + DROP_REASONS + DELAY_BUCKETS));
-        assert_eq!(size_of::<UplinkTraffic>(), 16 * CLASSES);
+        assert_eq!(size_of::<UplinkTraffic>(), 16 * CLASSES + 8 * UNKNOWNS);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod counters;
+pub mod identity;
 pub mod limits;
 pub mod maps;
 pub mod near;
@@ -15,5 +16,5 @@ pub mod state;
 pub mod tag;
 pub mod units;
 
-/// Version of the layouts in this crate; the last component of the pin folder (`/sys/fs/bpf/weir/v1`).
-pub const ABI: &str = "v1";
+/// Version of the layouts in this crate; the last component of the pin folder (`/sys/fs/bpf/weir/v2`).
+pub const ABI: &str = "v2";

@@ -3,7 +3,11 @@
 use crate::{
     config::{ExemptV4, ExemptV6, InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
-    limits::{MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS, NEAR_INTERFACES},
+    identity::{Address, Handoff},
+    limits::{
+        MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS,
+        NEAR_INTERFACES,
+    },
     near::{NearExempt, NearInterface},
     reason::{EXITS_PER_PROGRAM, Program},
     state::{PodState, TierState, UplinkState},
@@ -25,8 +29,14 @@ pub const EXEMPT_V4: &str = "EXEMPT_V4";
 pub const EXEMPT_V6: &str = "EXEMPT_V6";
 /// uplink id → [`NearExempt`].
 pub const EXEMPT_NEAR: &str = "EXEMPT_NEAR";
-/// cgroup id → slot of the hostNetwork pod.
+/// cgroup id → slot of the pod.
 pub const CGROUPS: &str = "CGROUPS";
+/// [`crate::identity::Address`] → slot of the pod that has it.
+pub const ADDRESSES: &str = "ADDRESSES";
+/// Fingerprint of a packet → slot of the pod that sent it.
+pub const SAMPLES: &str = "SAMPLES";
+/// 0 → [`Handoff`] of each CPU.
+pub const HANDOFF: &str = "HANDOFF";
 /// uplink id → [`UplinkState`].
 pub const UPLINK_STATE: &str = "UPLINK_STATE";
 /// tier id → [`TierState`].
@@ -78,7 +88,7 @@ const fn info(name: &'static str, entries: u32, entry_bytes: usize, per_cpu: boo
 }
 
 /// All maps.
-pub const MAPS: [MapInfo; 17] = [
+pub const MAPS: [MapInfo; 20] = [
     info(INTERFACES, MAX_INTERFACES, NODE + 4 + size_of::<InterfaceConfig>(), false),
     info(INTERFACES_NEAR, NEAR_INTERFACES, size_of::<NearInterface>(), false),
     info(PODS, MAX_SLOTS, size_of::<PodConfig>(), false),
@@ -88,6 +98,9 @@ pub const MAPS: [MapInfo; 17] = [
     info(EXEMPT_V6, MAX_EXEMPT, NODE + 4 + size_of::<ExemptV6>() + 4, false),
     info(EXEMPT_NEAR, MAX_UPLINKS, size_of::<NearExempt>(), false),
     info(CGROUPS, MAX_CGROUPS, NODE + 8 + 4, false),
+    info(ADDRESSES, MAX_ADDRESSES, NODE + size_of::<Address>() + 4, false),
+    info(SAMPLES, MAX_SAMPLES, NODE + 8 + 4, false),
+    info(HANDOFF, 1, size_of::<Handoff>(), true),
     info(UPLINK_STATE, MAX_UPLINKS, size_of::<UplinkState>(), false),
     info(TIER_STATE, MAX_TIERS, size_of::<TierState>(), false),
     info(POD_STATE, MAX_SLOTS, size_of::<PodState>(), false),

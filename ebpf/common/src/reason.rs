@@ -10,11 +10,15 @@ pub enum Program {
     PodRx = 1,
     /// Uplink NIC, egress.
     UplinkTx = 2,
+    /// A bridge or VRF of pods, ingress.
+    BridgeRx = 3,
+    /// The bridge whose port is an uplink's interface, egress.
+    BridgeTx = 4,
 }
 
 impl Program {
     /// All programs.
-    pub const ALL: [Self; 3] = [Self::PodTx, Self::PodRx, Self::UplinkTx];
+    pub const ALL: [Self; 5] = [Self::PodTx, Self::PodRx, Self::UplinkTx, Self::BridgeRx, Self::BridgeTx];
 
     /// The program's name in the object file and in metrics.
     #[must_use]
@@ -23,6 +27,8 @@ impl Program {
             Self::PodTx => "pod_tx",
             Self::PodRx => "pod_rx",
             Self::UplinkTx => "uplink_tx",
+            Self::BridgeRx => "bridge_rx",
+            Self::BridgeTx => "bridge_tx",
         }
     }
 }
@@ -53,11 +59,15 @@ pub enum Exit {
     DropPoliced = 9,
     /// A map that always has the index did not have it: cannot happen, passed.
     NoMapValue = 10,
+    /// The packet's pod was written into it, or handed over to the port by which it leaves.
+    Tagged = 11,
+    /// Of no pod of this node.
+    NoPod = 12,
 }
 
 impl Exit {
     /// All ways out.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Counted,
         Self::UnknownInterface,
         Self::NotIp,
@@ -69,6 +79,8 @@ impl Exit {
         Self::DropHorizon,
         Self::DropPoliced,
         Self::NoMapValue,
+        Self::Tagged,
+        Self::NoPod,
     ];
 
     /// The word for it in metrics and in `weir explain`.
@@ -86,6 +98,8 @@ impl Exit {
             Self::DropHorizon => "horizon",
             Self::DropPoliced => "policed",
             Self::NoMapValue => "no_map_value",
+            Self::Tagged => "tagged",
+            Self::NoPod => "no_pod",
         }
     }
 

@@ -1,9 +1,9 @@
 //! Clocks that the programs keep. The agent reads them and never writes them, but for a new owner's beginning.
 //!
 //! A clock is a moment on `CLOCK_MONOTONIC` in ns: when the link, tier or pod would have sent all that passed so far.
-//! Each value has a cache line of its own, so that two CPUs that shape two pods do not share one.
+//! Each value begins a cache line of its own, so that two CPUs that shape two pods do not share one.
 
-use crate::counters::PodTraffic;
+use crate::{config::UPLINKS, counters::PodTraffic};
 
 /// Value of `UPLINK_STATE`, indexed by uplink id.
 #[repr(C, align(64))]
@@ -39,8 +39,8 @@ pub struct TierState {
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodState {
-    /// When a link of the pod's ceiling would be idle again.
-    pub ceiling: u64,
+    /// When a link of the pod's ceiling would be idle again, by uplink id.
+    pub ceilings: [u64; UPLINKS],
     /// What the pod's interface had counted before our programs did: the agent's, written once for each owner.
     pub before: PodTraffic,
     /// 1 once `before` is written; until then the pod's counters do not say all that has passed.
@@ -52,9 +52,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_cache_line_each() {
+    fn whole_cache_lines_each() {
         assert_eq!(size_of::<UplinkState>(), 64);
         assert_eq!(size_of::<TierState>(), 64);
-        assert_eq!(size_of::<PodState>(), 64);
+        assert_eq!(size_of::<PodState>(), 192);
     }
 }

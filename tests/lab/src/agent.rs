@@ -29,6 +29,8 @@ pub struct AgentOptions {
     pub tell_log: bool,
     /// The only capabilities that it has, such as `net_admin`; none: all.
     pub capabilities: Option<Vec<&'static str>>,
+    /// Whether it may replace other programs' qdiscs.
+    pub take_over: bool,
     /// The cluster that its objects come from, as a kubeconfig file; none: the node's folder of objects.
     pub kubeconfig: Option<PathBuf>,
 }
@@ -40,6 +42,7 @@ impl Default for AgentOptions {
             tell_log: log.is_some(),
             log: log.unwrap_or_else(|| "info".to_owned()),
             capabilities: None,
+            take_over: false,
             kubeconfig: None,
         }
     }
@@ -140,6 +143,7 @@ impl Node {
             "source": source,
             "bpffs": self.bpffs(),
             "stateDir": self.state_dir(),
+            "takeOver": options.take_over,
             "listen": {"admin": self.admin_socket(), "http": HTTP},
             "log": {"format": "text", "filter": options.log},
         });

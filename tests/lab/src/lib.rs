@@ -34,5 +34,5 @@ pub use netns::{Netns, NetnsHandle};
 pub use objects::{Objects, pod_object};
 pub use process::{Finished, Process};
 pub use topology::{
-    Bottleneck, Client, Family, Internet, Lab, LabOptions, Machine, Node, NodeOptions, Pod, PodOptions, Router, Wiring,
+    Bottleneck, Client, Family, Internet, Lab, LabOptions, Machine, Masquerade, Node, NodeOptions, Pod, PodOptions, Router, Wiring,
 };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use self::host::{Artifact, Profile, executables, host_binaries, named, test_programs};
-pub use self::object::build_object;
+pub use self::object::{build_interference, build_object};
 
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]

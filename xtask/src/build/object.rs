@@ -17,12 +17,22 @@ const RUSTFLAGS: &str = "-C link-arg=--btf -C debuginfo=2 -C target-cpu=v3";
 /// Builds the kernel programs and gives the object's path. The file keeps its time stamp while its
 /// content is the same, so that cargo does not rebuild what embeds it.
 pub fn build_object() -> Result<PathBuf> {
+    build("weir-ebpf", &paths::bpf_object())
+}
+
+/// Builds the programs that stand for other people's in tests, and gives their object's path.
+pub fn build_interference() -> Result<PathBuf> {
+    let object = paths::bpf_object().with_file_name("weir-interference.o");
+    build("weir-interference", &object)
+}
+
+fn build(program: &str, object: &Path) -> Result<PathBuf> {
     rust_src::ensure()?;
     let linker = bpf_linker::ensure()?;
     let mut cargo = process::cargo("build");
     cargo
         .current_dir(paths::workspace())
-        .args(["--quiet", "--release", "--package", "weir-ebpf", "--bin", "weir-ebpf"])
+        .args(["--quiet", "--release", "--package", "weir-ebpf", "--bin", program])
         .args(["--target", TARGET, "-Z", "build-std=core"])
         .arg("--target-dir")
         .arg(paths::bpf_target_dir())
@@ -34,10 +44,9 @@ pub fn build_object() -> Result<PathBuf> {
         .env("LD_LIBRARY_PATH", library_path()?)
         .env("RUSTFLAGS", format!("-C linker={} {RUSTFLAGS}", linker.display()));
     process::run(&mut cargo).context("cannot build the kernel programs")?;
-    let built = paths::bpf_target_dir().join(TARGET).join("release/weir-ebpf");
-    let object = paths::bpf_object();
-    copy_if_changed(&built, &object)?;
-    Ok(object)
+    let built = paths::bpf_target_dir().join(TARGET).join("release").join(program);
+    copy_if_changed(&built, object)?;
+    Ok(object.to_owned())
 }
 
 /// Where bpf-linker finds rustc's LLVM, before the places that were set already.

@@ -8,10 +8,14 @@ use crate::build::{self, Artifact, Profile};
 use crate::cluster;
 use crate::vm::{self, Output, VmSpec};
 
+/// Where tests find the programs that stand for other people's.
+const INTERFERENCE: &str = "/tests/interference.o";
+
 /// Runs test programs under each kernel, with what they start at hand.
 pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
     let programs = build::test_programs(tests)?;
     let mut common = vm::weir_programs(Profile::Debug)?;
+    common.push((build::build_interference()?, INTERFERENCE.to_owned()));
     let mut environment = Vec::new();
     for Program { variable, path } in started {
         let inside = format!("/tests/{variable}");

@@ -20,6 +20,8 @@ ln -s /proc/self/fd/0 /dev/stdin
 ln -s /proc/self/fd/1 /dev/stdout
 ln -s /proc/self/fd/2 /dev/stderr
 
+# No tunnel driver makes a device on its own.
+echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 while read -r module; do
     # Some lines carry parameters.
     # shellcheck disable=SC2086

@@ -18,10 +18,10 @@ const NETWORK: &[&[&str]] = &[
     &["sch_ingress", "sch_prio", "sch_mqprio", "sch_multiq", "sch_sfq", "sch_red", "sch_etf"],
     // Classifiers and actions.
     &["cls_bpf", "cls_u32", "cls_flower", "cls_fw", "cls_matchall", "cls_basic", "cls_cgroup"],
-    &["act_mirred", "act_police", "act_bpf", "act_gact", "act_skbedit", "act_pedit", "act_csum"],
+    &["act_mirred", "act_police", "act_bpf", "act_gact", "act_skbedit", "act_skbmod", "act_pedit", "act_csum"],
     // Devices; the parameters keep these drivers from making some on their own.
     &["veth", "bridge", "br_netfilter", "dummy numdummies=0", "ifb numifbs=0", "8021q", "bonding max_bonds=0"],
-    &["macvlan", "vxlan", "vrf", "tun"],
+    &["macvlan", "vxlan", "vrf", "tun", "ipip"],
     // Address translation.
     &["nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_chain_nat", "nft_redir"],
     // TCP and what `ss` asks.

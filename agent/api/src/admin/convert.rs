@@ -99,6 +99,8 @@ pub(super) fn uplink(name: &str, desired: Option<&DesiredUplink>, now: Option<&U
                 })
                 .collect(),
             paced: now.paced,
+            forwarded_bytes: now.forwarded_bytes,
+            tunnelled_bytes: now.tunnelled_bytes,
         }),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_core::{
     desired::{Desired, DesiredPod, DesiredTier, DesiredUplink, Findings, Place, PodCeiling},
+    host::Cgroup,
     model::{Location, ObjectRef, PodKey, Rejection, Selector},
     snapshot::{PodNow, ReconcileStats, Snapshot, TierNow, UplinkNow},
 };
@@ -41,6 +42,7 @@ fn desired(seed: &PodKey, web: &PodKey) -> Desired {
             DesiredUplink {
                 capacity: 20_000_000,
                 rate: 19_400_000,
+                overhead: None,
                 interfaces: BTreeMap::from([(2, "eth0".to_owned())]),
                 exempt: Vec::new(),
             },
@@ -64,11 +66,12 @@ fn desired(seed: &PodKey, web: &PodKey) -> Desired {
                     uid: "u1".to_owned(),
                     workload: "Deployment/seed".to_owned(),
                     place: Place::Veth { ifindex: 7, name: "veth7".to_owned() },
-                    tier: Some("bulk-seed".to_owned()),
-                    ceiling: Some(PodCeiling {
-                        rate: 8_000_000,
-                        from: "annotation kubernetes.io/egress-bandwidth".to_owned(),
-                    }),
+                    tiers: BTreeMap::from([("wan".to_owned(), "bulk-seed".to_owned())]),
+                    ceilings: BTreeMap::from([(
+                        "wan".to_owned(),
+                        PodCeiling { rate: 8_000_000, from: "annotation kubernetes.io/egress-bandwidth".to_owned() },
+                    )]),
+                    ..DesiredPod::default()
                 },
             ),
             (
@@ -76,9 +79,9 @@ fn desired(seed: &PodKey, web: &PodKey) -> Desired {
                 DesiredPod {
                     uid: "u2".to_owned(),
                     workload: "Deployment/web".to_owned(),
-                    place: Place::Cgroup { id: 42, level: 3 },
-                    tier: None,
-                    ceiling: None,
+                    place: Place::HostNetwork,
+                    cgroup: Some(Cgroup { id: 42, level: 3 }),
+                    ..DesiredPod::default()
                 },
             ),
         ]),

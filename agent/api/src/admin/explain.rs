@@ -30,87 +30,92 @@ pub fn explain_pod(snapshot: &Snapshot, key: &PodKey) -> Result<v1::ExplainPodRe
     if desired.is_none() && now.is_none() {
         return Err(UnknownPod { node: snapshot.node.clone(), pod: key.clone(), hint: hint(snapshot, key) });
     }
-    let tier_name = desired.and_then(|pod| pod.tier.as_deref());
-    let tier_desired = tier_name.and_then(|name| snapshot.desired.tiers.get(name));
-    let uplink_name = tier_desired.map(|tier| tier.uplink.as_str());
+    let tiers = || desired.into_iter().flat_map(|pod| &pod.tiers);
     let findings = &snapshot.findings;
     Ok(v1::ExplainPodResponse {
         pod: Some(pod::message(key, desired, now)),
-        tier_reason: tier_reason(snapshot, desired, tier_desired),
-        tier: tier_name.map(|name| tier(name, tier_desired, snapshot.tiers.get(name))),
-        uplink: uplink_name.map(|name| uplink(name, snapshot.desired.uplinks.get(name), snapshot.uplinks.get(name))),
+        tier_reason: tier_reason(snapshot, desired),
+        tiers: tiers()
+            .map(|(_, name)| tier(name, snapshot.desired.tiers.get(name), snapshot.tiers.get(name)))
+            .collect(),
+        uplinks: tiers()
+            .map(|(name, _)| uplink(name, snapshot.desired.uplinks.get(name), snapshot.uplinks.get(name)))
+            .collect(),
         limits: limits(snapshot, desired),
         findings: findings
             .rejections
             .iter()
             .chain(&findings.notes)
-            .filter(|found| concerns(found, key, tier_name, uplink_name))
+            .filter(|found| concerns(found, key, desired))
             .map(finding)
             .collect(),
         degraded: snapshot.degraded.iter().map(|degraded| degraded.message.clone()).collect(),
     })
 }
 
-fn tier_reason(snapshot: &Snapshot, desired: Option<&DesiredPod>, tier: Option<&DesiredTier>) -> String {
+fn tier_reason(snapshot: &Snapshot, desired: Option<&DesiredPod>) -> String {
     let Some(desired) = desired else {
         return "The source no longer has this pod: what the kernel holds for it is about to be taken out.".to_owned();
     };
-    match (&desired.tier, tier) {
-        (Some(name), Some(tier)) => format!(
-            "{} on uplink {} selects {} in {}.",
-            named("TrafficTier", name, tier.location.as_ref()),
-            tier.uplink,
-            all_or("every pod", "pods with", &tier.pods),
-            all_or("every namespace", "namespaces with", &tier.namespaces),
-        ),
-        (Some(name), None) => format!("TrafficTier {name} selects it, but this node has no uplink for that tier."),
-        (None, _) if snapshot.desired.tiers.is_empty() => {
-            "No TrafficTier is in force on this node: the pod is interactive and never waits for others.".to_owned()
+    if desired.tiers.is_empty() {
+        if snapshot.desired.tiers.is_empty() {
+            return "No TrafficTier is in force on this node: the pod is interactive and never waits for others."
+                .to_owned();
         }
-        (None, _) => {
-            let names: Vec<&str> = snapshot.desired.tiers.keys().map(String::as_str).collect();
-            format!(
-                "No TrafficTier on this node ({}) selects it: the pod is interactive and never waits for others.",
-                names.join(", ")
-            )
-        }
+        let names: Vec<&str> = snapshot.desired.tiers.keys().map(String::as_str).collect();
+        return format!(
+            "No TrafficTier on this node ({}) selects it: the pod is interactive and never waits for others.",
+            names.join(", ")
+        );
     }
+    let selections: Vec<String> = desired
+        .tiers
+        .values()
+        .filter_map(|name| Some(selection(name, snapshot.desired.tiers.get(name)?)))
+        .collect();
+    selections.join(" ")
 }
 
-/// Every limit that holds for the pod, the tightest first; a guarantee is no limit and comes last.
+/// Which pods a tier selects, as a sentence.
+fn selection(name: &str, tier: &DesiredTier) -> String {
+    format!(
+        "{} on uplink {} selects {} in {}.",
+        named("TrafficTier", name, tier.location.as_ref()),
+        tier.uplink,
+        all_or("every pod", "pods with", &tier.pods),
+        all_or("every namespace", "namespaces with", &tier.namespaces),
+    )
+}
+
+/// Every limit that holds for the pod, the tightest first; guarantees are no limits and come last.
 fn limits(snapshot: &Snapshot, desired: Option<&DesiredPod>) -> Vec<v1::Limit> {
-    let mut limits = Vec::new();
+    let (mut limits, mut guarantees) = (Vec::new(), Vec::new());
+    let limit = |what: &str, rate, from: String| v1::Limit { what: what.to_owned(), rate_bits_per_second: rate, from };
     let Some(desired) = desired else { return limits };
-    let mut add = |what: &str, rate, from: String| {
-        limits.push(v1::Limit { what: what.to_owned(), rate_bits_per_second: rate, from });
-    };
-    if let Some(ceiling) = &desired.ceiling {
-        add("pod ceiling", ceiling.rate, ceiling.from.clone());
+    for (uplink, ceiling) in &desired.ceilings {
+        // With several uplinks it has to be said on which the limit holds.
+        let on = if desired.ceilings.len() > 1 { format!(", on uplink {uplink}") } else { String::new() };
+        limits.push(limit("pod ceiling", ceiling.rate, format!("{}{on}", ceiling.from)));
     }
-    let Some((name, tier)) =
-        desired.tier.as_ref().and_then(|name| snapshot.desired.tiers.get(name).map(|tier| (name, tier)))
-    else {
-        return limits;
-    };
-    let uplink = snapshot.desired.uplinks.get(&tier.uplink);
-    if uplink.is_none_or(|uplink| tier.ceiling < uplink.rate) {
+    for (uplink_name, name) in &desired.tiers {
+        let Some(tier) = snapshot.desired.tiers.get(name) else { continue };
         let object = named("TrafficTier", name, tier.location.as_ref());
-        add("tier ceiling", tier.ceiling, format!("{object} spec.ceiling, shared by the tier's pods"));
-    }
-    if let Some(uplink) = uplink {
-        add("uplink rate", uplink.rate, format!("Uplink {} spec.capacity less headroom, shared by all", tier.uplink));
+        let uplink = snapshot.desired.uplinks.get(uplink_name);
+        if uplink.is_none_or(|uplink| tier.ceiling < uplink.rate) {
+            let from = format!("{object} spec.ceiling, shared by the tier's pods");
+            limits.push(limit("tier ceiling", tier.ceiling, from));
+        }
+        if let Some(uplink) = uplink {
+            let from = format!("Uplink {uplink_name} spec.capacity less headroom, shared by all");
+            limits.push(limit("uplink rate", uplink.rate, from));
+        }
+        if tier.guarantee > 0 {
+            let from = format!("{object} spec.guarantee, always available to the tier's pods together");
+            guarantees.push(limit("tier guarantee", tier.guarantee, from));
+        }
     }
     limits.sort_by_key(|limit| limit.rate_bits_per_second);
-    if tier.guarantee > 0 {
-        limits.push(v1::Limit {
-            what: "tier guarantee".to_owned(),
-            rate_bits_per_second: tier.guarantee,
-            from: format!(
-                "{} spec.guarantee, always available to the tier's pods together",
-                named("TrafficTier", name, tier.location.as_ref())
-            ),
-        });
-    }
+    limits.append(&mut guarantees);
     limits
 }
 
@@ -123,13 +128,14 @@ fn all_or(all: &str, with: &str, selector: &Selector) -> String {
     if selector.is_everything() { all.to_owned() } else { format!("{with} {selector}") }
 }
 
-/// Whether a finding is about the pod, its tier or its uplink.
-fn concerns(found: &Rejection, pod: &PodKey, tier: Option<&str>, uplink: Option<&str>) -> bool {
+/// Returns whether a finding is about the pod, its tiers or its uplinks.
+fn concerns(found: &Rejection, pod: &PodKey, desired: Option<&DesiredPod>) -> bool {
+    let name = &found.object.name;
     match found.object.kind.as_str() {
-        "Pod" => found.object.name == pod.to_string(),
-        "TrafficTier" => tier == Some(found.object.name.as_str()),
-        "Uplink" => uplink == Some(found.object.name.as_str()),
-        "Namespace" => found.object.name == pod.namespace,
+        "Pod" => *name == pod.to_string(),
+        "TrafficTier" => desired.is_some_and(|pod| pod.is_in(name)),
+        "Uplink" => desired.is_some_and(|pod| pod.tiers.contains_key(name)),
+        "Namespace" => *name == pod.namespace,
         _ => false,
     }
 }
@@ -192,7 +198,7 @@ mod tests {
     fn an_interactive_pod_has_no_limits() {
         let explained = explain_pod(&example::snapshot(), &key("shop", "web")).expect("the pod is there");
         assert_eq!(explained.limits, []);
-        assert_eq!(explained.tier, None);
+        assert_eq!(explained.tiers, []);
         assert!(explained.tier_reason.contains("(bulk-seed)"), "{}", explained.tier_reason);
     }
 

@@ -26,15 +26,29 @@ fn wanted(pod: &DesiredPod) -> v1::PodDesired {
             Place::Veth { ifindex, name } => {
                 Some(Message::Veth(v1::Interface { ifindex: *ifindex, name: name.clone() }))
             }
-            Place::Cgroup { id, level } => Some(Message::Cgroup(v1::Cgroup { id: *id, level: *level })),
+            Place::HostNetwork => Some(Message::HostNetwork(cgroup(pod))),
+            Place::Sockets => Some(Message::Sockets(cgroup(pod))),
             Place::Unknown => None,
         },
-        tier: pod.tier.clone(),
-        ceiling: pod
-            .ceiling
-            .as_ref()
-            .map(|ceiling| v1::PodCeiling { rate_bits_per_second: ceiling.rate, from: ceiling.from.clone() }),
+        tiers: pod
+            .tiers
+            .iter()
+            .map(|(uplink, tier)| v1::PodTier { uplink: uplink.clone(), tier: tier.clone() })
+            .collect(),
+        ceilings: pod
+            .ceilings
+            .iter()
+            .map(|(uplink, ceiling)| v1::PodCeiling {
+                rate_bits_per_second: ceiling.rate,
+                from: ceiling.from.clone(),
+                uplink: uplink.clone(),
+            })
+            .collect(),
     }
+}
+
+fn cgroup(pod: &DesiredPod) -> v1::Cgroup {
+    pod.cgroup.map(|cgroup| v1::Cgroup { id: cgroup.id, level: cgroup.level }).unwrap_or_default()
 }
 
 fn observed(pod: &PodNow) -> v1::PodObserved {
@@ -49,5 +63,7 @@ fn observed(pod: &PodNow) -> v1::PodObserved {
         marked_packets: pod.marked,
         drops: drops(&pod.dropped),
         ceiling_ahead_ns: pod.ceiling_ahead_ns,
+        untiered_bytes: pod.untiered_bytes,
+        lost_samples: pod.lost_samples,
     }
 }

@@ -10,6 +10,9 @@ use super::{Converted, Errors, FieldPath, field::Collector, meta};
 /// The annotation with a pod's own ceiling, as the CNI's bandwidth plugin reads it.
 pub const EGRESS_BANDWIDTH: &str = "kubernetes.io/egress-bandwidth";
 
+/// The annotation with a static pod's own UID, which the kubelet writes into the object that stands for it.
+const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
 /// Reads a pod. A limit in its annotation that is no rate is ignored and reported; the pod stands.
 pub fn pod(resource: &Pod) -> Result<Converted<PodKey, model::Pod>, Errors> {
     let mut errors = Collector::default();
@@ -28,6 +31,8 @@ pub fn pod(resource: &Pod) -> Result<Converted<PodKey, model::Pod>, Errors> {
             labels: resource.metadata.labels.clone().unwrap_or_default(),
             addresses,
             host_network: spec.and_then(|spec| spec.host_network).unwrap_or(false),
+            cgroup_uid: cgroup_uid(&resource.metadata),
+            started: started(resource),
             ended: matches!(phase, Some("Succeeded" | "Failed")),
             egress_bandwidth,
             workload: workload(&resource.metadata, &name),
@@ -51,6 +56,18 @@ fn addresses(resource: &Pod, errors: &mut Collector) -> BTreeSet<IpAddr> {
         errors.take(&path, address?)
     };
     first.chain(all).filter_map(read).collect()
+}
+
+/// The UID in the name of the pod's cgroup: a static pod's is the hash of its manifest.
+fn cgroup_uid(metadata: &ObjectMeta) -> String {
+    let hash = metadata.annotations.as_ref().and_then(|annotations| annotations.get(CONFIG_HASH));
+    hash.or(metadata.uid.as_ref()).cloned().unwrap_or_default()
+}
+
+/// When the kubelet took the pod on; until then, when it was made.
+fn started(resource: &Pod) -> Option<i64> {
+    let started = resource.status.as_ref().and_then(|status| status.start_time.as_ref());
+    started.or(resource.metadata.creation_timestamp.as_ref()).map(|time| time.0.as_second())
 }
 
 fn egress_bandwidth(metadata: &ObjectMeta, ignored: &mut Collector) -> Option<Rate> {

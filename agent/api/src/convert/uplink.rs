@@ -3,13 +3,20 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weir_core::model::{self, InterfaceChoice, WHOLE, rate};
+use weir_core::model::{self, InterfaceChoice, Overhead, WHOLE, rate};
 
 use super::{Converted, Errors, FieldPath, field::Collector, meta::cluster_scoped_name, selector::selector};
-use crate::objects::{DEFAULT_EXEMPT, DEFAULT_HEADROOM, Scope, Uplink, UplinkInterface};
+use crate::objects::{DEFAULT_EXEMPT, DEFAULT_HEADROOM, LineOverhead, LinkLayer, Scope, Uplink, UplinkInterface};
 
 /// The most that `headroom` may be, in percent: with more of the link kept free than used, it is the capacity that is wrong.
 const MAX_HEADROOM_PERCENT: u32 = 50;
+
+/// What a packet takes beside itself where nothing else is said: the Ethernet header.
+const DEFAULT_OVERHEAD_BYTES: i32 = 14;
+/// The least that `overhead.bytes` may be, as in CAKE.
+const MIN_OVERHEAD_BYTES: i16 = -64;
+/// The most that `overhead.bytes` and `overhead.minimumPacket` may be, as in CAKE.
+const MAX_OVERHEAD_BYTES: i16 = 256;
 
 /// The longest interface name that Linux has (`IFNAMSIZ` with its terminating zero is 16).
 const LONGEST_INTERFACE_NAME: usize = 15;
@@ -29,6 +36,7 @@ pub fn uplink(resource: &Uplink) -> Result<Converted<String, model::Uplink>, Err
     let written = spec.headroom.as_ref().map_or(DEFAULT_HEADROOM, |headroom| &headroom.0);
     let headroom = errors.take(&path.key("headroom"), percentage(written));
     let exempt = exempt(spec.exempt.as_deref(), &path.key("exempt"), &mut errors);
+    let overhead = spec.overhead.as_ref().and_then(|line| overhead(line, &path.key("overhead"), &mut errors));
     let (interface, nodes) = interface(&spec.interface, &path.key("interface"), &mut errors);
     let uplink = (|| {
         let object = model::Uplink {
@@ -37,6 +45,8 @@ pub fn uplink(resource: &Uplink) -> Result<Converted<String, model::Uplink>, Err
             interface,
             nodes,
             exempt,
+            exempt_on_link: spec.exempt_on_link.unwrap_or(true),
+            overhead,
             generation: resource.metadata.generation.unwrap_or(0),
             location: None,
         };
@@ -65,6 +75,22 @@ fn interface(choice: &UplinkInterface, path: &FieldPath, errors: &mut Collector)
         InterfaceChoice::Named(name.clone())
     });
     (interface, nodes.unwrap_or_default())
+}
+
+fn overhead(line: &LineOverhead, path: &FieldPath, errors: &mut Collector) -> Option<Overhead> {
+    let mut read = |key: &str, value: i32, least: i16| {
+        let found = i16::try_from(value).ok().filter(|value| (least..=MAX_OVERHEAD_BYTES).contains(value));
+        let outside = || format!("{value} is no number of bytes from {least} to {MAX_OVERHEAD_BYTES}");
+        errors.take(&path.key(key), found.ok_or_else(outside))
+    };
+    let bytes = read("bytes", line.bytes.unwrap_or(DEFAULT_OVERHEAD_BYTES), MIN_OVERHEAD_BYTES);
+    let minimum_packet = read("minimumPacket", line.minimum_packet, 0).and_then(|bytes| u16::try_from(bytes).ok());
+    let link_layer = match line.link_layer {
+        LinkLayer::Ethernet => model::LinkLayer::Ethernet,
+        LinkLayer::Ptm => model::LinkLayer::Ptm,
+        LinkLayer::Atm => model::LinkLayer::Atm,
+    };
+    Some(Overhead { bytes: bytes?, link_layer, minimum_packet: minimum_packet? })
 }
 
 fn exempt(written: Option<&[String]>, path: &FieldPath, errors: &mut Collector) -> Vec<IpNet> {

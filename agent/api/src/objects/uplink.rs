@@ -64,8 +64,8 @@ pub struct UplinkSpec {
     #[serde(default)]
     pub scope: Scope,
 
-    /// Which interface of a node leads to the link, and which nodes have it. By default the interfaces of the default
-    /// routes (IPv4 and IPv6), on every node.
+    /// Which interface of a node leads to the link, and which nodes have it. By default the interfaces by which the node
+    /// reaches public addresses (IPv4 and IPv6), on every node.
     #[serde(default)]
     pub interface: UplinkInterface,
 
@@ -75,6 +75,17 @@ pub struct UplinkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), inner(length(max = 43)))]
     pub exempt: Option<Vec<String>>,
+
+    /// Whether the networks of the link's interface itself (those of its addresses and of router advertisements: IPv4 /8
+    /// or longer, IPv6 /32 or longer) are exempt too, also where their addresses are public. By default true. Write false
+    /// where the node itself is the router, and its neighbours on that interface are the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt_on_link: Option<bool>,
+
+    /// What the line adds to each packet, so that small packets are charged right. By default a packet counts as the
+    /// interface sends it, with its Ethernet header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overhead: Option<LineOverhead>,
 
     /// Share of the capacity that is kept free, so that the queue stays on the node and not in the modem. By default 3%.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,11 +103,47 @@ pub enum Scope {
     Cluster,
 }
 
+/// What a line adds to each IP packet, as CAKE and tc-stab name it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LineOverhead {
+    /// Bytes that each IP packet takes on the line beside itself, from -64 to 256: 38 on Ethernet with preamble and gap, 18
+    /// on a cable modem (DOCSIS), 30 for PPPoE over VDSL2 (PTM), 40 for PPPoE over ADSL (ATM). By default 14, the Ethernet
+    /// header.
+    #[schemars(range(min = -64, max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i32>,
+
+    /// How the line frames packets: ethernet (the default), ptm (65 bytes for every 64) or atm (cells of 53 bytes that
+    /// hold 48).
+    pub link_layer: LinkLayer,
+
+    /// The shortest packet on the line with its overhead, in bytes, up to 256: 84 on Ethernet with preamble and gap, 64 on
+    /// a cable modem. By default 0.
+    #[schemars(range(min = 0, max = 256))]
+    pub minimum_packet: i32,
+}
+
+/// How a line frames packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkLayer {
+    /// As they are.
+    #[default]
+    Ethernet,
+    /// Packet transfer mode: 65 bytes for every 64.
+    Ptm,
+    /// Cells of 53 bytes that hold 48.
+    Atm,
+}
+
 /// Which interface of a node leads to an uplink, and which nodes have it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UplinkInterface {
-    /// Name of the interface (eth0, ppp0, …). By default the interfaces of the default routes.
+    /// Name of the interface (eth0, ppp0, …), which then belongs to no uplink without a name. By default the interfaces by
+    /// which the node reaches public addresses: those of the default routes, also where they are halves (0.0.0.0/1) or in
+    /// tables that rules choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 

@@ -1,6 +1,7 @@
 //! What this node should have, by names: the objects met with the host's facts.
 
 mod admit;
+mod limits;
 mod place;
 mod pods;
 pub mod reasons;
@@ -9,13 +10,16 @@ mod tests;
 mod tiers;
 mod uplinks;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 
 use crate::{
-    host::Host,
-    model::{Labels, Location, PodKey, Rate, Rejection, Selector, World},
+    host::{Cgroup, Host},
+    model::{Labels, Location, Overhead, PodKey, Rate, Rejection, Selector, World},
 };
 
 pub use admit::admit;
@@ -29,9 +33,11 @@ pub fn desired(world: &World, host: &Host, node: &str) -> (Desired, Findings) {
     let mut notes = Vec::new();
     let (possible, rejections) = admit::possible(world);
     let here = Here { node, labels: world.nodes.get(node), host };
-    let uplinks = uplinks::of_node(&possible.uplinks, &here, &mut notes);
+    let pods = pods::of_node(world, &here, &mut notes);
+    let interfaces = pods.values().filter_map(|pod| pod.place.interface()).collect();
+    let uplinks = uplinks::of_node(&possible.uplinks, &here, &interfaces, &mut notes);
     let tiers = tiers::of_node(&possible, &uplinks, &mut notes);
-    let pods = pods::of_node(world, &possible.tiers, &tiers, &here, &mut notes);
+    let pods = limits::of_pods(pods, world, &uplinks, &tiers, &mut notes);
     (Desired { uplinks, tiers, pods }, Findings { rejections, notes })
 }
 
@@ -70,9 +76,11 @@ pub struct DesiredUplink {
     pub capacity: Rate,
     /// Capacity less headroom: what Weir lets pass.
     pub rate: Rate,
+    /// What the line adds to each packet.
+    pub overhead: Option<Overhead>,
     /// ifindex and name of its interfaces; empty while there is none.
     pub interfaces: BTreeMap<u32, String>,
-    /// Destinations that do not cross it.
+    /// Destinations that do not cross it: those that the object lists, and the LANs of its interfaces.
     pub exempt: Vec<IpNet>,
 }
 
@@ -98,7 +106,7 @@ pub struct DesiredTier {
 }
 
 /// A pod of this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DesiredPod {
     /// `metadata.uid`.
     pub uid: String,
@@ -106,16 +114,40 @@ pub struct DesiredPod {
     pub workload: String,
     /// Where its packets are seen.
     pub place: Place,
-    /// Name of its tier.
-    pub tier: Option<String>,
-    /// The lowest of its own limits.
-    pub ceiling: Option<PodCeiling>,
+    /// Its cgroup, by which its sockets are known.
+    pub cgroup: Option<Cgroup>,
+    /// Its own addresses; none for a pod that shares the node's network.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Name of its tier on each uplink, by the uplink's name.
+    pub tiers: BTreeMap<String, String>,
+    /// The lowest of its own limits on each uplink, by the uplink's name.
+    pub ceilings: BTreeMap<String, PodCeiling>,
+}
+
+impl DesiredPod {
+    /// Returns whether the pod is limited on any uplink.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        !self.tiers.is_empty() || !self.ceilings.is_empty()
+    }
+
+    /// Returns whether the pod is in this tier.
+    #[must_use]
+    pub fn is_in(&self, tier: &str) -> bool {
+        self.tiers.values().any(|name| name == tier)
+    }
+
+    /// The names of its tiers, in the order of their uplinks.
+    #[must_use]
+    pub fn tier_names(&self) -> String {
+        self.tiers.values().map(String::as_str).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Where a pod's packets are seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Place {
-    /// Host side of its veth.
+    /// Host side of its veth (or netkit).
     Veth {
         /// ifindex of the host side.
         ifindex: u32,
@@ -123,14 +155,24 @@ pub enum Place {
         name: String,
     },
     /// It shares the node's network: its sockets are known by their cgroup.
-    Cgroup {
-        /// Cgroup id.
-        id: u64,
-        /// Distance from the root of the tree.
-        level: u32,
-    },
+    HostNetwork,
+    /// No interface of the node leads to it (macvlan, ipvlan): its sockets are known by their cgroup as long as they stay
+    /// with the packet.
+    Sockets,
     /// Nowhere yet.
+    #[default]
     Unknown,
+}
+
+impl Place {
+    /// The node's interface that leads to the pod.
+    #[must_use]
+    pub fn interface(&self) -> Option<u32> {
+        match self {
+            Self::Veth { ifindex, .. } => Some(*ifindex),
+            Self::HostNetwork | Self::Sockets | Self::Unknown => None,
+        }
+    }
 }
 
 /// A limit of a single pod and the object that it comes from.

@@ -15,7 +15,8 @@ use crate::{
 /// The place of each pod.
 ///
 /// A veth is one pod's and a pod has one veth. Where several fit, the pair with the most addresses in common wins; then
-/// the first pod by namespace and name; then the interface that was made last (the highest ifindex).
+/// the pod that was started last, because an earlier one with its address has ended, whether or not its object says so;
+/// then the first pod by namespace and name; then the interface that was made last (the highest ifindex).
 pub(super) fn of_pods(
     pods: &BTreeMap<&PodKey, &Pod>,
     host: &Host,
@@ -23,12 +24,12 @@ pub(super) fn of_pods(
 ) -> BTreeMap<PodKey, Place> {
     let leading = leading(host);
     let fitting: BTreeMap<&PodKey, Fitting> = pods.iter().map(|(key, pod)| (*key, fitting(pod, &leading))).collect();
-    let owners = owners(&fitting);
+    let owners = owners(pods, &fitting);
     let veths: BTreeMap<&PodKey, u32> = owners.iter().map(|(ifindex, key)| (*key, *ifindex)).collect();
     let mut places = BTreeMap::new();
     for (key, pod) in pods {
         let place = match veths.get(key) {
-            _ if pod.host_network => cgroup(key, pod, host, notes),
+            _ if pod.host_network => on_host_network(key, pod, host, notes),
             Some(ifindex) => {
                 notes.extend(
                     other_veths(*ifindex, &fitting[key], &owners, host)
@@ -38,8 +39,14 @@ pub(super) fn of_pods(
             }
             None => {
                 let (reason, message) = why_unknown(pod, &fitting[key], &owners, host);
-                notes.push(note(key, pod, reason, message));
-                Place::Unknown
+                if reason == reasons::NO_INTERFACE && host.cgroups.contains_key(&pod.cgroup_uid) {
+                    let message = format!("{message}; it is known by its sockets, if they stay with its packets");
+                    notes.push(note(key, pod, reasons::BY_SOCKETS, message));
+                    Place::Sockets
+                } else {
+                    notes.push(note(key, pod, reason, message));
+                    Place::Unknown
+                }
             }
         };
         places.insert((*key).clone(), place);
@@ -72,15 +79,18 @@ fn fitting(pod: &Pod, leading: &BTreeMap<IpAddr, Vec<u32>>) -> Fitting {
 }
 
 /// The pod of each veth, by ifindex.
-fn owners<'a>(fitting: &BTreeMap<&'a PodKey, Fitting>) -> BTreeMap<u32, &'a PodKey> {
+fn owners<'a>(pods: &BTreeMap<&PodKey, &Pod>, fitting: &BTreeMap<&'a PodKey, Fitting>) -> BTreeMap<u32, &'a PodKey> {
     let mut pairs: Vec<_> = fitting
         .iter()
-        .flat_map(|(key, veths)| veths.iter().map(|(ifindex, common)| (Reverse(common.len()), *key, Reverse(*ifindex))))
+        .flat_map(|(key, veths)| {
+            let started = Reverse(pods.get(key).and_then(|pod| pod.started));
+            veths.iter().map(move |(ifindex, common)| (Reverse(common.len()), started, *key, Reverse(*ifindex)))
+        })
         .collect();
     pairs.sort();
     let mut owners = BTreeMap::new();
     let mut settled = BTreeSet::new();
-    for (_, key, Reverse(ifindex)) in pairs {
+    for (_, _, key, Reverse(ifindex)) in pairs {
         if !owners.contains_key(&ifindex) && settled.insert(key) {
             owners.insert(ifindex, key);
         }
@@ -97,14 +107,20 @@ fn is_own(address: IpAddr) -> bool {
     !(link_local || address.is_loopback() || address.is_unspecified() || address.is_multicast())
 }
 
-fn cgroup(key: &PodKey, pod: &Pod, host: &Host, notes: &mut Vec<Rejection>) -> Place {
-    if let Some(cgroup) = host.cgroups.get(&pod.uid).filter(|_| !pod.uid.is_empty()) {
-        return Place::Cgroup { id: cgroup.id, level: cgroup.level };
+fn on_host_network(key: &PodKey, pod: &Pod, host: &Host, notes: &mut Vec<Rejection>) -> Place {
+    let uid = &pod.cgroup_uid;
+    if host.cgroups.contains_key(uid) && !uid.is_empty() {
+        return Place::HostNetwork;
     }
-    let message = if pod.uid.is_empty() {
+    let message = if uid.is_empty() {
         "it shares the node's network and has no metadata.uid, by which its cgroup would be found".to_owned()
+    } else if host.legacy_cgroups.contains(uid) {
+        format!(
+            "it shares the node's network, and the cgroup of its UID {uid} is in the version 1 hierarchy alone, where no \
+             socket is known by it: boot the node with systemd.unified_cgroup_hierarchy=1"
+        )
     } else {
-        format!("it shares the node's network and no cgroup of its UID {} is there yet", pod.uid)
+        format!("it shares the node's network and no cgroup of its UID {uid} is there yet")
     };
     notes.push(note(key, pod, reasons::NO_CGROUP, message));
     Place::Unknown

@@ -17,6 +17,18 @@ pub const CEILING_OVER_CAPACITY: &str = "CeilingOverCapacity";
 pub const INTERFACE_MISSING: &str = "InterfaceMissing";
 /// The uplink's interface belongs to another uplink.
 pub const INTERFACE_TAKEN: &str = "InterfaceTaken";
+/// The uplink's interface is a pod's own.
+pub const INTERFACE_OF_POD: &str = "InterfaceOfPod";
+/// Somebody else's filter or qdisc stands where a program of Weir has to stand.
+pub const HOOK_TAKEN: &str = "HookTaken";
+/// Packets of a tier's pods arrive at the uplink without any sign of their pod.
+pub const IDENTITY_LOST: &str = "IdentityLost";
+/// A pod sends over an uplink on which it is in no tier, while it is in one on another.
+pub const NO_TIER_THERE: &str = "NoTierThere";
+/// Much leaves the uplink inside tunnels, where nobody can tell whose it is.
+pub const TUNNELLED: &str = "Tunnelled";
+/// An uplink lists more exempt networks than there is room for.
+pub const TOO_MANY_EXEMPT: &str = "TooManyExempt";
 /// The node's labels are not known, so a selector sees none.
 pub const NODE_UNKNOWN: &str = "NodeUnknown";
 /// Several tiers select one pod.
@@ -31,3 +43,5 @@ pub const ADDRESS_TAKEN: &str = "AddressTaken";
 pub const SEVERAL_INTERFACES: &str = "SeveralInterfaces";
 /// The cgroup of a hostNetwork pod was not found.
 pub const NO_CGROUP: &str = "NoCgroup";
+/// A pod is known by its sockets alone, and none of its packets has been seen yet.
+pub const BY_SOCKETS: &str = "BySockets";

@@ -51,27 +51,35 @@ pub struct IdError(pub Kind);
 
 /// Gives out ids of one kind, beginning with those that owners already have in the kernel.
 ///
-/// An id whose owner is gone is not given out in the same round: what still refers to it is taken away first.
-pub(super) struct Allocator {
+/// An id whose owner is gone is not given out in the same round: what still refers to it is taken away first. Nor is one
+/// that rests, unless there is no other: a packet on its way may still carry it.
+pub(super) struct Allocator<'a> {
     kind: Kind,
     known: BTreeMap<Owner, u16>,
     taken: BTreeSet<u16>,
+    resting: &'a BTreeSet<u16>,
 }
 
-impl Allocator {
-    pub(super) fn new(kind: Kind, in_kernel: impl Iterator<Item = (u16, Owner)>) -> Self {
+impl<'a> Allocator<'a> {
+    pub(super) fn new(
+        kind: Kind,
+        in_kernel: impl Iterator<Item = (u16, Owner)>,
+        resting: &'a BTreeSet<u16>,
+    ) -> Self {
         let known: BTreeMap<Owner, u16> = in_kernel.map(|(id, owner)| (owner, id)).collect();
         let taken = known.values().copied().collect();
-        Self { kind, known, taken }
+        Self { kind, known, taken, resting }
     }
 
-    /// The owner's id: the one it has, or the lowest free one.
+    /// Returns the owner's id: the one it has, or the lowest free one.
     pub(super) fn id(&mut self, owner: Owner) -> Result<u16, IdError> {
         if let Some(&id) = self.known.get(&owner) {
             return Ok(id);
         }
         let limit = u16::try_from(self.kind.limit()).unwrap_or(u16::MAX);
-        let id = (1..limit).find(|id| !self.taken.contains(id)).ok_or(IdError(self.kind))?;
+        let free = || (1..limit).filter(|id| !self.taken.contains(id));
+        let rested = free().find(|id| !self.resting.contains(id));
+        let id = rested.or_else(|| free().next()).ok_or(IdError(self.kind))?;
         self.taken.insert(id);
         self.known.insert(owner, id);
         Ok(id)
@@ -82,9 +90,19 @@ impl Allocator {
 mod tests {
     use super::*;
 
+    static NONE: BTreeSet<u16> = BTreeSet::new();
+
+    #[test]
+    fn a_resting_id_is_given_out_only_when_there_is_no_other() {
+        let resting = (1..10).collect();
+        let mut ids = Allocator::new(Kind::Uplink, std::iter::empty(), &resting);
+        let given: Vec<u16> = (1..16).map(|owner| ids.id([owner; 16]).unwrap()).collect();
+        assert_eq!(given, [(10..16).collect::<Vec<_>>(), (1..10).collect()].concat());
+    }
+
     #[test]
     fn owners_keep_their_ids_and_leavers_block_theirs_for_a_round() {
-        let mut ids = Allocator::new(Kind::Tier, [(1, [1; 16]), (3, [3; 16])].into_iter());
+        let mut ids = Allocator::new(Kind::Tier, [(1, [1; 16]), (3, [3; 16])].into_iter(), &NONE);
         assert_eq!(ids.id([3; 16]), Ok(3));
         assert_eq!(ids.id([9; 16]), Ok(2));
         assert_eq!(ids.id([8; 16]), Ok(4));
@@ -93,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_full_kind_says_so() {
-        let mut ids = Allocator::new(Kind::Uplink, std::iter::empty());
+        let mut ids = Allocator::new(Kind::Uplink, std::iter::empty(), &NONE);
         for owner in 1..16 {
             assert_eq!(ids.id([owner; 16]), Ok(u16::from(owner)));
         }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use weir_common::{
     config::{InterfaceConfig, PodConfig, TierConfig, UplinkConfig},
+    identity::Address,
     reason::Program,
 };
 
@@ -33,6 +34,8 @@ pub struct KernelState {
     pub exempt: BTreeSet<(u16, IpNet)>,
     /// Slot by cgroup id.
     pub cgroups: BTreeMap<u64, u16>,
+    /// Slot by the pod's address.
+    pub addresses: BTreeMap<Address, u16>,
     /// Where our own programs, of this very agent, are attached: ifindex and program.
     pub attached: BTreeSet<(u32, Program)>,
 }

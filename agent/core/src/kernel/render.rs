@@ -1,16 +1,24 @@
 //! From names and rates to ids and map values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use weir_common::{
-    config::{DSCP_KEEP, InterfaceConfig, PodConfig, TierConfig, UPLINK_POLICE, UplinkConfig},
+    config::{
+        DSCP_KEEP, INTERFACE_PORT, INTERFACE_SAMPLES, INTERFACE_SHARED, INTERFACE_TAGS, InterfaceConfig, POD_TAGGED,
+        POD_TIERED, PodConfig, TierConfig, UPLINK_POLICE, UPLINKS, UplinkConfig,
+    },
+    identity::Address,
+    limits::MAX_EXEMPT_PER_UPLINK,
     reason::Program,
     units::cost_of_rate,
 };
 
 use super::{Ids, KernelState, Kind, ids::Allocator, pod_owner, tier_owner, uplink_owner};
 use crate::{
-    desired::{Desired, DesiredPod, Place},
+    desired::{Desired, DesiredPod, DesiredUplink, Place, reasons},
     host::Host,
     model::{ObjectRef, PodKey, Rejection},
 };
@@ -49,24 +57,34 @@ pub struct Rendered {
     pub state: KernelState,
     /// Which id stands for what.
     pub ids: Ids,
+    /// ifindex of each slot's interface that no program can be attached to: its own counters are the pod's.
+    pub counted_by_interface: BTreeMap<u16, u32>,
     /// What found no room.
     pub notes: Vec<Rejection>,
 }
 
 /// Turns what a node should have into map values. `observed` is asked only for the ids that owners already have.
+/// `resting` are slots whose pods ended a moment ago.
 #[must_use]
-pub fn render(desired: &Desired, host: &Host, pacing: &Pacing, observed: &KernelState) -> Rendered {
+pub fn render(
+    desired: &Desired,
+    host: &Host,
+    pacing: &Pacing,
+    observed: &KernelState,
+    resting: &BTreeSet<u16>,
+) -> Rendered {
     let mut rendered = Rendered::default();
     rendered.uplinks(desired, host, pacing, observed);
     rendered.tiers(desired, observed);
-    rendered.pods(desired, host, observed);
+    rendered.pods(desired, host, observed, resting);
     rendered
 }
 
 impl Rendered {
     fn uplinks(&mut self, desired: &Desired, host: &Host, pacing: &Pacing, observed: &KernelState) {
-        let mut allocator =
-            Allocator::new(Kind::Uplink, observed.uplinks.iter().map(|(&id, uplink)| (id, uplink.owner)));
+        let none = BTreeSet::new();
+        let in_kernel = observed.uplinks.iter().map(|(&id, uplink)| (id, uplink.owner));
+        let mut allocator = Allocator::new(Kind::Uplink, in_kernel, &none);
         for (name, uplink) in &desired.uplinks {
             let owner = uplink_owner(name);
             let Some(id) = self.id(&mut allocator, owner, "Uplink", name) else { continue };
@@ -83,16 +101,45 @@ impl Rendered {
                 cgroup_levels: cgroup_levels(&desired.pods),
             };
             self.state.uplinks.insert(id, config);
-            self.state.exempt.extend(uplink.exempt.iter().map(|network| (id, network.trunc())));
+            self.exempt(name, id, uplink);
             for &ifindex in uplink.interfaces.keys() {
                 self.interface(ifindex, host).uplink = id;
                 self.state.attached.insert((ifindex, Program::UplinkTx));
+                if let Some(bridge) = host.bridge(ifindex) {
+                    self.interface(ifindex, host).flags |= INTERFACE_PORT;
+                    self.interface(bridge, host);
+                    self.state.attached.insert((bridge, Program::BridgeTx));
+                }
             }
         }
     }
 
+    /// The networks that an uplink exempts, as far as there is room for them.
+    fn exempt(&mut self, name: &str, id: u16, uplink: &DesiredUplink) {
+        let room = MAX_EXEMPT_PER_UPLINK as usize;
+        for is_v4 in [true, false] {
+            let of_family = uplink.exempt.iter().filter(|network| network.addr().is_ipv4() == is_v4);
+            let networks: BTreeSet<_> = of_family.map(|network| (id, network.trunc())).collect();
+            if networks.len() > room {
+                self.notes.push(Rejection {
+                    object: ObjectRef { kind: "Uplink".into(), name: name.into() },
+                    location: None,
+                    reason: reasons::TOO_MANY_EXEMPT.into(),
+                    message: format!(
+                        "it has {} exempt networks of one address family and there is room for {room}: the last by \
+                         address are shaped",
+                        networks.len()
+                    ),
+                });
+            }
+            self.state.exempt.extend(networks.into_iter().take(room));
+        }
+    }
+
     fn tiers(&mut self, desired: &Desired, observed: &KernelState) {
-        let mut allocator = Allocator::new(Kind::Tier, observed.tiers.iter().map(|(&id, tier)| (id, tier.owner)));
+        let none = BTreeSet::new();
+        let in_kernel = observed.tiers.iter().map(|(&id, tier)| (id, tier.owner));
+        let mut allocator = Allocator::new(Kind::Tier, in_kernel, &none);
         for (name, tier) in &desired.tiers {
             let Some(&uplink) = self.ids.uplinks.get(&tier.uplink) else { continue };
             let owner = tier_owner(name);
@@ -110,30 +157,68 @@ impl Rendered {
         }
     }
 
-    fn pods(&mut self, desired: &Desired, host: &Host, observed: &KernelState) {
-        let mut allocator = Allocator::new(Kind::Pod, observed.pods.iter().map(|(&slot, pod)| (slot, pod.owner)));
+    fn pods(&mut self, desired: &Desired, host: &Host, observed: &KernelState, resting: &BTreeSet<u16>) {
+        let in_kernel = observed.pods.iter().map(|(&slot, pod)| (slot, pod.owner));
+        let mut allocator = Allocator::new(Kind::Pod, in_kernel, resting);
         for (key, pod) in &desired.pods {
             let owner = pod_owner(key, &pod.uid);
             let Some(slot) = self.id(&mut allocator, owner, "Pod", &key.to_string()) else { continue };
             self.ids.pods.insert(key.clone(), slot);
-            let config = PodConfig {
-                owner,
-                ceiling: pod.ceiling.as_ref().map_or(0, |ceiling| cost_of_rate(ceiling.rate)),
-                tier: pod.tier.as_ref().and_then(|tier| self.ids.tiers.get(tier)).copied().unwrap_or(0),
-                reserved: [0; 3],
-            };
-            self.state.pods.insert(slot, config);
-            match pod.place {
-                Place::Veth { ifindex, .. } => {
-                    self.interface(ifindex, host).slot = slot;
-                    self.state.attached.insert((ifindex, Program::PodTx));
-                    self.state.attached.insert((ifindex, Program::PodRx));
-                }
-                Place::Cgroup { id, .. } => {
-                    self.state.cgroups.insert(id, slot);
-                }
-                Place::Unknown => {}
+            let mut config = self.limits(owner, pod);
+            if let Place::Veth { ifindex, .. } = pod.place {
+                self.veth(ifindex, slot, &mut config, host);
             }
+            self.state.pods.insert(slot, config);
+            if pod.place != Place::Unknown {
+                self.state.addresses.extend(pod.addresses.iter().map(|address| (mapped(*address), slot)));
+            }
+            if let Some(cgroup) = pod.cgroup.filter(|_| needs_cgroup(pod)) {
+                self.state.cgroups.insert(cgroup.id, slot);
+            }
+        }
+    }
+
+    fn limits(&self, owner: [u8; 16], pod: &DesiredPod) -> PodConfig {
+        let mut config = PodConfig { owner, ..PodConfig::default() };
+        // Ids are below the arrays' lengths, as the allocator gives them out.
+        let place = |uplink: &String| self.ids.uplinks.get(uplink).map(|id| usize::from(*id) % UPLINKS);
+        for (uplink, tier) in &pod.tiers {
+            if let (Some(place), Some(&tier)) = (place(uplink), self.ids.tiers.get(tier)) {
+                config.tiers[place] = tier;
+                config.flags |= POD_TIERED;
+            }
+        }
+        for (uplink, ceiling) in &pod.ceilings {
+            if let Some(place) = place(uplink) {
+                config.ceilings[place] = cost_of_rate(ceiling.rate);
+            }
+        }
+        config
+    }
+
+    /// A pod's interface, its programs, and the bridge or VRF that it belongs to.
+    fn veth(&mut self, ifindex: u32, slot: u16, pod: &mut PodConfig, host: &Host) {
+        self.interface(ifindex, host).slot = slot;
+        if pod.flags & POD_TIERED != 0 {
+            self.interface(ifindex, host).flags |= INTERFACE_SAMPLES;
+        }
+        if let Some(master) = host.shared_master(ifindex) {
+            pod.flags |= POD_TAGGED;
+            self.interface(ifindex, host).flags |= INTERFACE_TAGS;
+            self.interface(master, host).flags |= INTERFACE_SHARED;
+            self.attach(master, Program::BridgeRx, host);
+        }
+        if host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some()) {
+            self.counted_by_interface.insert(slot, ifindex);
+        } else {
+            self.state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
+        }
+    }
+
+    /// Wants a program that others than the uplink's lack nothing without, unless it cannot be attached.
+    fn attach(&mut self, ifindex: u32, program: Program, host: &Host) {
+        if host.links.get(&ifindex).is_some_and(|link| link.blocked.is_none()) {
+            self.state.attached.insert((ifindex, program));
         }
     }
 
@@ -144,7 +229,7 @@ impl Rendered {
         config
     }
 
-    fn id(&mut self, allocator: &mut Allocator, owner: [u8; 16], kind: &str, name: &str) -> Option<u16> {
+    fn id(&mut self, allocator: &mut Allocator<'_>, owner: [u8; 16], kind: &str, name: &str) -> Option<u16> {
         match allocator.id(owner) {
             Ok(id) => Some(id),
             Err(error) => {
@@ -161,16 +246,25 @@ impl Rendered {
 }
 
 /// Bytes of an Ethernet header without tags.
-const ETHERNET_HEADER: u32 = 14;
+const ETHERNET_HEADER: u16 = 14;
 
-/// Bit n for each level n at which a hostNetwork pod's cgroup stands.
+/// Returns whether a pod has to be known by its sockets: those of the node's network have nothing else, and those with
+/// limits must not escape them by a way around their interface.
+fn needs_cgroup(pod: &DesiredPod) -> bool {
+    pod.place == Place::HostNetwork || pod.is_limited()
+}
+
+fn mapped(address: IpAddr) -> Address {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// Bit n for each level n at which a cgroup stands that pods are known by.
 fn cgroup_levels(pods: &BTreeMap<PodKey, DesiredPod>) -> u32 {
-    pods.values()
-        .filter_map(|pod| match pod.place {
-            Place::Cgroup { level, .. } => 1u32.checked_shl(level),
-            _ => None,
-        })
-        .fold(0, |levels, bit| levels | bit)
+    let cgroups = pods.values().filter(|pod| needs_cgroup(pod)).filter_map(|pod| pod.cgroup);
+    cgroups.filter_map(|cgroup| 1u32.checked_shl(cgroup.level)).fold(0, |levels, bit| levels | bit)
 }
 
 #[cfg(test)]

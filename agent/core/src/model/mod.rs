@@ -69,6 +69,10 @@ pub struct Uplink {
     pub nodes: Selector,
     /// Destinations that do not cross it.
     pub exempt: Vec<IpNet>,
+    /// Whether the prefixes of the interface's own LAN do not cross it either.
+    pub exempt_on_link: bool,
+    /// What the line adds to each packet; none: packets count as the interface sends them.
+    pub overhead: Option<Overhead>,
     /// `metadata.generation`: which version of the object this is; 0 where the source counts none.
     pub generation: i64,
     /// Where the object stands, for messages.
@@ -85,10 +89,33 @@ impl Uplink {
     }
 }
 
+/// What a line adds to each IP packet, as CAKE and tc-stab have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overhead {
+    /// Bytes that each IP packet takes on the line beside itself; may be negative.
+    pub bytes: i16,
+    /// How the line frames packets.
+    pub link_layer: LinkLayer,
+    /// The shortest packet on the line, in bytes with [`Self::bytes`]; 0 for none.
+    pub minimum_packet: u16,
+}
+
+/// How a line frames packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkLayer {
+    /// As they are.
+    #[default]
+    Ethernet,
+    /// 65 bytes for every 64 (ITU-T G.992.3, Annex N: packet transfer mode of VDSL2).
+    Ptm,
+    /// In cells of 53 bytes that hold 48 (ITU-T I.361: ADSL).
+    Atm,
+}
+
 /// Which interface of a node leads to an uplink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InterfaceChoice {
-    /// The interfaces of the default routes, IPv4 and IPv6.
+    /// The interfaces by which the node reaches public addresses, IPv4 and IPv6.
     DefaultRoute,
     /// The interface with this name.
     Named(String),
@@ -130,6 +157,11 @@ pub struct Pod {
     pub addresses: BTreeSet<IpAddr>,
     /// Whether it shares the node's network namespace.
     pub host_network: bool,
+    /// The UID that the kubelet names the pod's cgroup after: that of the pod, but for static pods, whose object at the
+    /// API server is made later and has another.
+    pub cgroup_uid: String,
+    /// When it was started, in seconds since 1970; none while it has not.
+    pub started: Option<i64>,
     /// Whether it has ended (phase Succeeded or Failed): its addresses are no longer its own.
     pub ended: bool,
     /// `kubernetes.io/egress-bandwidth`.

@@ -21,16 +21,22 @@ pub fn concerned(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
         | Change::RemoveExempt(number, _)
         | Change::RemoveUplink(number) => id(Kind::Uplink, number),
         Change::PutTier(number, _) | Change::RemoveTier(number) => id(Kind::Tier, number),
-        Change::PutPod(slot, _) | Change::PutCgroup(_, slot) | Change::RemovePod(slot) => id(Kind::Pod, slot),
+        Change::PutPod(slot, _)
+        | Change::PutCgroup(_, slot)
+        | Change::PutAddress(_, slot)
+        | Change::RemovePod(slot) => id(Kind::Pod, slot),
         Change::Attach(ifindex, Program::PodTx | Program::PodRx)
         | Change::Detach(ifindex, Program::PodTx | Program::PodRx) => on_interface(rendered, ifindex, Kind::Pod),
         Change::Attach(ifindex, Program::UplinkTx) | Change::Detach(ifindex, Program::UplinkTx) => {
             on_interface(rendered, ifindex, Kind::Uplink)
         }
+        // A bridge has the packets of many pods.
+        Change::Attach(_, Program::BridgeRx | Program::BridgeTx)
+        | Change::Detach(_, Program::BridgeRx | Program::BridgeTx) => None,
         Change::PutInterface(ifindex, _) | Change::RemoveInterface(ifindex) => {
             on_interface(rendered, ifindex, Kind::Uplink).or_else(|| on_interface(rendered, ifindex, Kind::Pod))
         }
-        Change::RemoveCgroup(_) => None,
+        Change::RemoveCgroup(_) | Change::RemoveAddress(_) => None,
     }
 }
 
@@ -44,12 +50,14 @@ pub fn is_vital(change: &Change, rendered: &Rendered) -> bool {
         | Change::PutTier(..)
         | Change::PutPod(..)
         | Change::PutInterface(..)
-        | Change::PutCgroup(..) => true,
+        | Change::PutCgroup(..)
+        | Change::PutAddress(..) => true,
         Change::Attach(..) => !only_counts(change, &rendered.state),
         Change::AddExempt(..)
         | Change::Detach(..)
         | Change::RemoveInterface(_)
         | Change::RemoveCgroup(_)
+        | Change::RemoveAddress(_)
         | Change::RemovePod(_)
         | Change::RemoveTier(_)
         | Change::RemoveExempt(..)

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use weir_common::{
-    config::{InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
+    config::{INTERFACE_TAGS, InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
+    identity::Address,
     reason::Program,
 };
 
@@ -35,6 +36,8 @@ pub enum Change {
     PutInterface(u32, InterfaceConfig),
     /// Say which pod a cgroup is.
     PutCgroup(u64, u16),
+    /// Say which pod has an address.
+    PutAddress(Address, u16),
     /// Attach a program.
     Attach(u32, Program),
     /// Detach a program.
@@ -43,6 +46,8 @@ pub enum Change {
     RemoveInterface(u32),
     /// Forget a cgroup.
     RemoveCgroup(u64),
+    /// Forget an address.
+    RemoveAddress(Address),
     /// Free a slot.
     RemovePod(u16),
     /// Free a tier id.
@@ -67,6 +72,7 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     puts(&mut changes, &observed.pods, &wanted.pods, Change::PutPod);
     puts(&mut changes, &observed.interfaces, &wanted.interfaces, Change::PutInterface);
     puts(&mut changes, &observed.cgroups, &wanted.cgroups, Change::PutCgroup);
+    puts(&mut changes, &observed.addresses, &wanted.addresses, Change::PutAddress);
     let (counting, shaping): (Vec<_>, Vec<_>) = wanted
         .attached
         .difference(&observed.attached)
@@ -79,6 +85,7 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     );
     removals(&mut changes, &observed.interfaces, &wanted.interfaces, Change::RemoveInterface);
     removals(&mut changes, &observed.cgroups, &wanted.cgroups, Change::RemoveCgroup);
+    removals(&mut changes, &observed.addresses, &wanted.addresses, Change::RemoveAddress);
     removals(&mut changes, &observed.pods, &wanted.pods, Change::RemovePod);
     removals(&mut changes, &observed.tiers, &wanted.tiers, Change::RemoveTier);
     changes.extend(observed.exempt.difference(&wanted.exempt).map(|&(id, network)| Change::RemoveExempt(id, network)));
@@ -87,17 +94,23 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     changes
 }
 
-/// Whether a change is of no consequence for any packet's way: a program on a pod's interface that limits nothing.
+/// Returns whether a change is of no consequence for any packet's way: a program on a pod's interface that only counts.
+///
+/// On a bridge's port it also writes the pod's slot into packets, without which a limit would not hold.
 #[must_use]
 pub fn only_counts(change: &Change, wanted: &KernelState) -> bool {
     match *change {
         Change::Attach(_, Program::PodRx) => true,
-        Change::Attach(ifindex, Program::PodTx) => {
-            let pod = wanted.interfaces.get(&ifindex).and_then(|interface| wanted.pods.get(&interface.slot));
-            pod.is_none_or(|pod| pod.tier == 0 && pod.ceiling == 0)
-        }
+        Change::Attach(ifindex, Program::PodTx) => wanted.interfaces.get(&ifindex).is_none_or(|interface| {
+            let limited = wanted.pods.get(&interface.slot).is_some_and(is_limited);
+            interface.flags & INTERFACE_TAGS == 0 || !limited
+        }),
         _ => false,
     }
+}
+
+fn is_limited(pod: &PodConfig) -> bool {
+    pod.tiers.iter().any(|tier| *tier != 0) || pod.ceilings.iter().any(|ceiling| *ceiling != 0)
 }
 
 fn resets<V>(

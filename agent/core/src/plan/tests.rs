@@ -12,10 +12,12 @@ fn apply(state: &mut KernelState, change: &Change) {
         Change::PutPod(slot, value) => drop(state.pods.insert(slot, value)),
         Change::PutInterface(ifindex, value) => drop(state.interfaces.insert(ifindex, value)),
         Change::PutCgroup(id, slot) => drop(state.cgroups.insert(id, slot)),
+        Change::PutAddress(address, slot) => drop(state.addresses.insert(address, slot)),
         Change::Attach(ifindex, program) => drop(state.attached.insert((ifindex, program))),
         Change::Detach(ifindex, program) => drop(state.attached.remove(&(ifindex, program))),
         Change::RemoveInterface(ifindex) => drop(state.interfaces.remove(&ifindex)),
         Change::RemoveCgroup(id) => drop(state.cgroups.remove(&id)),
+        Change::RemoveAddress(address) => drop(state.addresses.remove(&address)),
         Change::RemovePod(slot) => drop(state.pods.remove(&slot)),
         Change::RemoveTier(id) => drop(state.tiers.remove(&id)),
         Change::RemoveExempt(id, network) => drop(state.exempt.remove(&(id, network))),
@@ -31,7 +33,8 @@ fn is_whole(state: &KernelState) -> bool {
                 && (interface.uplink == 0 || state.uplinks.contains_key(&interface.uplink))
         })
         && state.cgroups.values().all(|slot| state.pods.contains_key(slot))
-        && state.pods.values().all(|pod| pod.tier == 0 || state.tiers.contains_key(&pod.tier))
+        && state.addresses.values().all(|slot| state.pods.contains_key(slot))
+        && state.pods.values().flat_map(|pod| pod.tiers).all(|tier| tier == 0 || state.tiers.contains_key(&tier))
         && state.tiers.values().all(|tier| state.uplinks.contains_key(&tier.uplink))
 }
 
@@ -56,10 +59,14 @@ fn state() -> impl Strategy<Value = KernelState> {
         for (slot, (ceiling, index)) in pods {
             let tier = pick(index, state.tiers.keys().copied().collect());
             let ifindex = u32::from(slot) + 10;
-            state.pods.insert(slot, PodConfig { owner: [3; 16], ceiling, tier, ..Default::default() });
-            state.interfaces.insert(ifindex, InterfaceConfig { slot, uplink: 0, l2_len: 14 });
+            let mut pod = PodConfig { owner: [3; 16], ..Default::default() };
+            (pod.ceilings[1], pod.tiers[1]) = (ceiling, tier);
+            state.pods.insert(slot, pod);
+            let flags = if slot % 2 == 0 { INTERFACE_TAGS } else { 0 };
+            state.interfaces.insert(ifindex, InterfaceConfig { slot, uplink: 0, l2_len: 14, flags });
             state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
             state.cgroups.insert(u64::from(slot) + 100, slot);
+            state.addresses.insert([u8::try_from(slot).unwrap(); 16], slot);
         }
         state
     })
@@ -82,7 +89,7 @@ proptest! {
 
 #[test]
 fn a_new_owner_begins_at_zero_and_an_old_one_does_not() {
-    let pod = |owner, ceiling| PodConfig { owner: [owner; 16], ceiling, ..Default::default() };
+    let pod = |owner, flags| PodConfig { owner: [owner; 16], flags, ..Default::default() };
     let from = KernelState { pods: [(1, pod(1, 5)), (2, pod(2, 5))].into(), ..Default::default() };
     let to = KernelState { pods: [(1, pod(1, 6)), (2, pod(9, 5))].into(), ..Default::default() };
     assert_eq!(

@@ -12,7 +12,7 @@ use kube::{
 };
 use weir_api::objects::API_VERSION;
 use weir_core::{
-    desired::reasons,
+    desired::{DesiredPod, reasons},
     model::{PodKey, Rejection},
     snapshot::Snapshot,
 };
@@ -138,7 +138,7 @@ fn of_pods(snapshot: &Snapshot) -> impl Iterator<Item = (PodKey, &Rejection, boo
     let notes = snapshot.findings.notes.iter().map(|finding| (finding, false));
     let notes = notes.filter(|(finding, _)| {
         let pod = pod(finding).and_then(|key| snapshot.desired.pods.get(&key));
-        finding.reason != reasons::NO_ADDRESS && pod.is_some_and(|pod| pod.tier.is_some() || pod.ceiling.is_some())
+        finding.reason != reasons::NO_ADDRESS && pod.is_some_and(DesiredPod::is_limited)
     });
     rejections.chain(notes).filter_map(|(finding, is_final)| Some((pod(finding)?, finding, is_final)))
 }
@@ -150,10 +150,7 @@ fn pod(finding: &Rejection) -> Option<PodKey> {
 
 #[cfg(test)]
 mod tests {
-    use weir_core::{
-        desired::{DesiredPod, Place},
-        model::ObjectRef,
-    };
+    use weir_core::model::ObjectRef;
 
     use super::*;
 
@@ -169,10 +166,8 @@ mod tests {
     fn pod_of(tier: Option<&str>) -> DesiredPod {
         DesiredPod {
             uid: "u1".to_owned(),
-            workload: "Pod/x".to_owned(),
-            place: Place::Unknown,
-            tier: tier.map(str::to_owned),
-            ceiling: None,
+            tiers: tier.map(|tier| ("wan".to_owned(), tier.to_owned())).into_iter().collect(),
+            ..DesiredPod::default()
         }
     }
 

@@ -124,7 +124,7 @@ fn tier(snapshot: &Snapshot, name: &str) -> OnNode {
         .filter(|note| note.object.kind == "Pod" && is_not_applied(note))
         .map(|note| note.object.name.as_str())
         .collect();
-    let pods = snapshot.desired.pods.iter().filter(|(_, pod)| pod.tier.as_deref() == Some(name));
+    let pods = snapshot.desired.pods.iter().filter(|(_, pod)| pod.is_in(name));
     let (pods, found) = pods.fold((0, 0), |(pods, found), (key, pod)| {
         let is_held = pod.place != Place::Unknown && !not_applied.contains(key.to_string().as_str());
         (pods + 1, found + u32::from(is_held))

@@ -1,10 +1,11 @@
-//! The addresses on interfaces of other namespaces, without entering them.
+//! The addresses on interfaces of this namespace, and of others without entering them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
+use ipnet::IpNet;
 use netlink_packet_core::{DecodeError, Parseable};
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -35,6 +36,17 @@ pub(super) fn read(
         }
     }
     Ok(addresses)
+}
+
+/// Returns the networks of the addresses in this namespace, with the interface of each.
+pub(super) fn own_networks(channel: &mut Channel) -> Result<Vec<(u32, IpNet)>> {
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    channel.dump("list the addresses", &request, |payload| Ok(own_network(&AddressMessage::parse(payload)?)))
+}
+
+fn own_network(message: &AddressMessage) -> Option<(u32, IpNet)> {
+    let (ifindex, address) = own_address(message)?;
+    Some((ifindex, IpNet::new(address, message.header.prefix_len).ok()?.trunc()))
 }
 
 fn namespace(channel: &mut Channel, nsid: i32) -> Result<Vec<(u32, IpAddr)>> {

@@ -41,7 +41,7 @@ pub(super) struct Peer {
     pub(super) ifindex: u32,
 }
 
-/// A link, and the other end of it if it is a veth into another namespace.
+/// A link, and the other end of it if it is a veth (or netkit) into another namespace.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) link: Link,
@@ -84,7 +84,7 @@ fn parse(payload: &[u8]) -> std::result::Result<(u32, Seen), DecodeError> {
     }
     let peer = match (nsid, below) {
         // The index there may be the same as here. -1: the kernel could not give the namespace an id (NETNSA_NSID_NOT_ASSIGNED).
-        (Some(nsid), Some(ifindex)) if nsid >= 0 && link.kind.as_deref() == Some("veth") => {
+        (Some(nsid), Some(ifindex)) if nsid >= 0 && matches!(link.kind.as_deref(), Some("veth" | "netkit")) => {
             Some(Peer { nsid, ifindex })
         }
         _ => None,

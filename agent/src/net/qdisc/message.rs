@@ -1,17 +1,24 @@
 //! Traffic control messages: what is read from them, and how they are written.
 
-use netlink_packet_core::{DecodeError, DefaultNla, Emitable, ErrorContext, NlasIterator, parse_string, parse_u32};
+use netlink_packet_core::{
+    DecodeError, DefaultNla, Emitable, ErrorContext, NLM_F_CREATE, NLM_F_EXCL, NlasIterator, parse_string, parse_u32,
+};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcHandle, TcHeader, TcMessage},
 };
 
-use super::tree::{Handle, Qdisc};
+use super::{
+    hooks::Filter,
+    tree::{Handle, Qdisc},
+};
 
 /// `struct tcmsg` (`linux/rtnetlink.h`).
 const HEADER_BYTES: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+/// `ETH_P_ALL` (`linux/if_ether.h`).
+const ETH_P_ALL: u16 = 3;
 /// `struct tc_htb_glob` among htb's options; it begins with the version, a u32 (`linux/pkt_sched.h`).
 const TCA_HTB_INIT: u16 = 2;
 
@@ -48,9 +55,39 @@ pub(super) fn delete_root(ifindex: u32) -> RouteNetlinkMessage {
     RouteNetlinkMessage::DelQueueDiscipline(address(ifindex, Handle::default(), Handle::ROOT))
 }
 
-/// Takes the clsact qdisc away.
-pub(super) fn delete_clsact(ifindex: u32, clsact: Handle) -> RouteNetlinkMessage {
-    RouteNetlinkMessage::DelQueueDiscipline(address(ifindex, Handle::default(), clsact))
+/// Flags of a request that fails where something is there already.
+pub(super) const CREATE_ONLY: u16 = NLM_F_CREATE | NLM_F_EXCL;
+
+/// Makes the qdisc that hooks stand on: `clsact` or `ingress`, in the one place of both.
+pub(super) fn new_base(ifindex: u32, place: Handle, kind: &str) -> RouteNetlinkMessage {
+    let handle = Handle { major: place.major, minor: 0 };
+    let base = Qdisc { kind: kind.to_owned(), handle, parent: place, options: None };
+    RouteNetlinkMessage::NewQueueDiscipline(with_options(ifindex, &base))
+}
+
+/// Takes it away.
+pub(super) fn delete_base(ifindex: u32, place: Handle) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::DelQueueDiscipline(address(ifindex, Handle::default(), place))
+}
+
+/// Takes a filter away.
+pub(super) fn delete_filter(ifindex: u32, hook: Handle, filter: &Filter) -> RouteNetlinkMessage {
+    let major = u16::try_from(filter.handle >> 16).unwrap_or(0);
+    let handle = Handle { major, minor: u16::try_from(filter.handle & 0xffff).unwrap_or(0) };
+    let mut message = address(ifindex, handle, hook);
+    // Priority and protocol (`TC_H_MAKE(prio << 16, protocol)`, `net/sched/cls_api.c`).
+    message.header.info = (u32::from(filter.priority) << 16) | u32::from(ETH_P_ALL.to_be());
+    message.attributes.push(TcAttribute::Kind(filter.kind.clone()));
+    RouteNetlinkMessage::DelTrafficFilter(message)
+}
+
+/// Reads a filter; none for the head of its priority, which is listed with handle 0 and is no filter itself.
+pub(super) fn parse_filter(payload: &[u8]) -> Result<Option<Filter>, DecodeError> {
+    let header = TcHeader::parse(payload)?;
+    let Some(Found { qdisc, .. }) = parse(payload)? else { return Ok(None) };
+    let handle = (u32::from(header.handle.major) << 16) | u32::from(header.handle.minor);
+    let priority = u16::try_from(header.info >> 16).unwrap_or(0);
+    Ok((handle != 0).then_some(Filter { priority, kind: qdisc.kind, handle }))
 }
 
 /// Reads kind, handles and options; the options stay as they are, so that they can be given back to the letter.

@@ -15,9 +15,9 @@
 //! place, which loses nothing (measured: 0 of 4,005 packets over 20 changes). Changes of limits and labels, and
 //! restarts of the agent, touch no qdisc at all.
 
-mod clsact;
 mod decide;
 mod devices;
+mod hooks;
 mod install;
 mod message;
 mod record;
@@ -25,6 +25,7 @@ mod tree;
 
 pub use decide::{Decision, decide};
 pub use devices::carriers;
+pub use hooks::{Base, Filter, HANDLES, Hooks, PRIORITY};
 pub use install::{FQ_FLOW_LIMIT_PACKETS, FQ_LIMIT_PACKETS};
 pub use record::{Class, Recorded, Restored};
 pub use tree::{Handle, Qdisc, RootQdisc};

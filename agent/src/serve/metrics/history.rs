@@ -24,8 +24,8 @@ pub(super) struct History {
 pub(super) struct PodSeries {
     pub(super) workload: String,
     pub(super) tier: String,
-    /// It shares the node's network: no interface counts for it alone.
-    pub(super) host_network: bool,
+    /// No interface of the node counts for it alone.
+    pub(super) without_interface: bool,
     pub(super) counters: PodNow,
     last_seen_ns: u64,
 }
@@ -65,8 +65,8 @@ impl PodSeries {
         match (desired, before) {
             (Some(desired), _) => Some(Self {
                 workload: desired.workload.clone(),
-                tier: desired.tier.clone().unwrap_or_default(),
-                host_network: matches!(desired.place, Place::Cgroup { .. }),
+                tier: desired.tier_names(),
+                without_interface: matches!(desired.place, Place::HostNetwork | Place::Sockets),
                 counters,
                 last_seen_ns: now,
             }),

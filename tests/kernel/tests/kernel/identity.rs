@@ -1,18 +1,18 @@
 //! Whose packet it is: every wiring, every protocol, translated or not, and pods of the host's network.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weir_lab::traffic::{Call, CallOptions, Server};
-use weir_lab::{Capture, Family, NodeOptions, PodOptions, Wiring};
+use weir_lab::{Capture, Family, Masquerade, NodeOptions, PodOptions, Wiring};
 
+use crate::paths::PodCgroup;
 use crate::world::{BULK, LE, SOON, World};
 
-fn shaped_everywhere(masquerade: bool) -> Result<()> {
+fn shaped_everywhere(masquerade: Masquerade) -> Result<()> {
     let world = World::with(None, NodeOptions { masquerade, ..NodeOptions::default() })?;
     let _agent = world.agent()?;
     for wiring in [Wiring::Routed, Wiring::Bridged] {
@@ -26,7 +26,7 @@ fn shaped_everywhere(masquerade: bool) -> Result<()> {
                 let capture = Capture::start(world.lab.router().ns(), move |packet| packet.source.is_ipv6() == v6)?;
                 capture
                     .wait_for(SOON, |packet| packet.dscp == LE)
-                    .with_context(|| format!("{wiring:?}, {family:?}, v6 {v6}, masquerade {masquerade}"))?;
+                    .with_context(|| format!("{wiring:?}, {family:?}, v6 {v6}, masquerade {masquerade:?}"))?;
                 drop(call);
             }
             world.node.objects().remove_pod(&seed)?;
@@ -37,12 +37,12 @@ fn shaped_everywhere(masquerade: bool) -> Result<()> {
 
 #[test]
 fn pods_are_known_by_every_wiring_and_protocol() -> Result<()> {
-    shaped_everywhere(false)
+    shaped_everywhere(Masquerade::Off)
 }
 
 #[test]
 fn pods_are_known_behind_masquerade() -> Result<()> {
-    shaped_everywhere(true)
+    shaped_everywhere(Masquerade::RandomPorts)
 }
 
 #[test]
@@ -69,32 +69,6 @@ fn exempt_destinations_are_not_shaped() -> Result<()> {
     world.wait_marked(&seed, false)?;
     drop(far);
     Ok(())
-}
-
-/// The folder of a pod in the version 2 hierarchy, as the kubelet makes it. Removed when dropped.
-struct PodCgroup(PathBuf);
-
-impl PodCgroup {
-    fn create(uid: &str) -> Result<Self> {
-        let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-        let root = mounts
-            .lines()
-            .find_map(|line| {
-                let mut columns = line.split_whitespace().skip(1);
-                let place = columns.next()?;
-                (columns.next()? == "cgroup2").then_some(place)
-            })
-            .context("no cgroup2 is mounted")?;
-        let folder = PathBuf::from(root).join(format!("weir-kernel-test/pod{uid}"));
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for PodCgroup {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }
 
 #[test]
@@ -130,7 +104,7 @@ fn pods_of_the_hosts_network_are_known_by_their_cgroup() -> Result<()> {
     send("")?;
     let outside = capture.drain();
     ensure!(outside.len() > 100 && outside.iter().all(|packet| packet.dscp == 0), "a process outside was shaped");
-    send(&format!("echo $$ > {}/cgroup.procs;", cgroup.0.display()))?;
+    send(&cgroup.join())?;
     let inside = capture.drain();
     let marked = inside.iter().filter(|packet| packet.dscp == LE).count();
     ensure!(inside.len() > 100 && marked == inside.len(), "{marked} of {} packets are marked", inside.len());

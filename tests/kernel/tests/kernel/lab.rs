@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use weir_lab::traffic::{Call, CallOptions, Sample, Server, Summary};
-use weir_lab::{Capture, Lab, LabOptions, Netns, NodeOptions, PodOptions};
+use weir_lab::{Capture, Lab, LabOptions, Masquerade, Netns, NodeOptions, PodOptions};
 
 const PORT: u16 = 7000;
 
@@ -20,8 +20,8 @@ fn every_kind_of_pod_reaches_the_internet() -> Result<()> {
     let lab = Lab::new(LabOptions { bottleneck: None })?;
     let (v4, v6) = (lab.internet().at(PORT), lab.internet().at_v6(PORT));
     let _echo = [Server::echo(lab.internet().ns(), v4)?, Server::echo(lab.internet().ns(), v6)?];
-    for masquerade in [false, true] {
-        let node = lab.node(1 + u8::from(masquerade), NodeOptions { masquerade, ..NodeOptions::default() })?;
+    for (number, masquerade) in [(1, Masquerade::Off), (2, Masquerade::Plain)] {
+        let node = lab.node(number, NodeOptions { masquerade, ..NodeOptions::default() })?;
         let pods = [node.pod("routed", PodOptions::default())?, node.pod("bridged", PodOptions::bridged())?];
         for pod in &pods {
             for to in [v4, v6] {
@@ -29,7 +29,8 @@ fn every_kind_of_pod_reaches_the_internet() -> Result<()> {
                 let summary = Summary::of_all(&call(pod.ns(), to)?);
                 ensure!(summary.count > 0 && summary.lost == 0, "{} to {to}: {summary:?}", pod.name());
                 let from_pod = seen.drain().iter().any(|packet| pod.addresses().contains(&packet.source));
-                ensure!(from_pod != masquerade, "{} to {to}, masquerade {masquerade}", pod.name());
+                let kept = masquerade == Masquerade::Off;
+                ensure!(from_pod == kept, "{} to {to}, masquerade {masquerade:?}", pod.name());
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use weir_lab::{Agent, AgentOptions, NodeOptions, PodOptions};
 
-use crate::world::{BULK, LE, World};
+use crate::world::{BULK, LE, World, eventually};
 
 fn without_a_gap(stop: impl Fn(Agent) -> Result<()>) -> Result<()> {
     let world = World::new()?;
@@ -103,6 +103,32 @@ fn a_damaged_record_of_qdiscs_does_not_keep_the_agent_from_starting() -> Result<
     let after = world.node.ns().qdiscs("eth0")?[0].kind.clone();
     ensure!(after == before, "eth0 had {before}, and after cleanup has {after}");
     Ok(())
+}
+
+#[test]
+fn what_another_version_left_is_replaced() -> Result<()> {
+    let world = World::new()?;
+    let (seed, agent, call) = world.shaped()?;
+    agent.terminate()?;
+    let pins = world.node.bpffs().join("weir");
+    let another = pins.join("v0");
+    std::fs::rename(pins.join("v2"), &another)?;
+
+    let agent = world.agent()?;
+    eventually(|| {
+        ensure!(!another.exists(), "the other version's programs and maps are still there");
+        Ok(())
+    })?;
+    world.wait_marked(&seed, true)?;
+    drop(call);
+    // Two programs would count twice.
+    eventually(|| {
+        let counted = agent.metrics()?.sum("weir_pod_network_transmit_packets_total", &[("pod", "seed")]);
+        let passed = seed.counters()?.tx_packets;
+        let equal = counted.is_some_and(|counted| counted.to_string() == passed.to_string());
+        ensure!(equal, "{counted:?} of {passed} packets are counted");
+        Ok(())
+    })
 }
 
 #[test]

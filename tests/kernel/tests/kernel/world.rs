@@ -88,6 +88,32 @@ impl World {
         Ok((seed, agent, call))
     }
 
+    /// What `weir status` says, as JSON.
+    pub(crate) fn status(&self) -> Result<Value> {
+        let socket = self.node.admin_socket();
+        let arguments = ["status", "--output", "json", "--socket", &socket.to_string_lossy()];
+        let text = self.node.weir(&arguments)?.wait_ok(2 * SOON)?;
+        serde_json::from_str(&text).with_context(|| format!("weir status says {text}"))
+    }
+
+    /// The reasons of the notes in `weir status` on an object, such as `Uplink wan`.
+    pub(crate) fn notes_on(&self, object: &str) -> Result<Vec<String>> {
+        let status = self.status()?;
+        let notes = status["notes"].as_array().context("there are notes")?;
+        let text = |note: &Value, field: &str| note[field].as_str().unwrap_or_default().to_owned();
+        let of_object = notes.iter().filter(|note| format!("{} {}", text(note, "kind"), text(note, "name")) == object);
+        Ok(of_object.map(|note| text(note, "reason")).collect())
+    }
+
+    /// Waits until `weir status` has a note with this reason on an object.
+    pub(crate) fn wait_noted(&self, object: &str, reason: &str) -> Result<()> {
+        within(Duration::from_secs(30), || {
+            let reasons = self.notes_on(object)?;
+            ensure!(reasons.iter().any(|found| found == reason), "{object} has no note {reason}, but {reasons:?}");
+            Ok(())
+        })
+    }
+
     /// `weir cleanup` on the node; what it said.
     pub(crate) fn cleanup(&self) -> Result<String> {
         let (bpffs, state) = (self.node.bpffs(), self.node.state_dir());

@@ -165,6 +165,12 @@ impl Lab {
         Ok(Machine { ns, interface: interface.to_owned(), addresses })
     }
 
+    /// An IPv4 address on the LAN that nobody has.
+    #[must_use]
+    pub fn free_address(&self) -> IpAddr {
+        addresses::lan(FIRST_CLIENT + self.next_port.fetch_add(1, Ordering::Relaxed)).v4.into()
+    }
+
     pub(crate) fn netns(&self, name: &str) -> Result<Netns> {
         Netns::create(format!("{}-{name}", self.prefix))
     }

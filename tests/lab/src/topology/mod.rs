@@ -8,6 +8,6 @@ mod uplink;
 
 pub use addresses::Family;
 pub use lab::{Client, Lab, LabOptions, Machine};
-pub use node::{Node, NodeOptions};
+pub use node::{Masquerade, Node, NodeOptions};
 pub use pod::{Pod, PodOptions, Wiring};
 pub use uplink::{Bottleneck, Internet, Router};

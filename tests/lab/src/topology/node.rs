@@ -21,12 +21,24 @@ pub struct NodeOptions {
     /// Transmit queues of its NIC.
     pub queues: u8,
     /// Whether it masquerades what its pods send to the internet, as most CNIs do. Needs `nft`.
-    pub masquerade: bool,
+    pub masquerade: Masquerade,
+}
+
+/// How a node translates what its pods send to the internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Masquerade {
+    /// It does not.
+    #[default]
+    Off,
+    /// To its own address, with the port kept where it is free.
+    Plain,
+    /// To its own address and a random port, as kube-proxy and flannel do it (`--random-fully`).
+    RandomPorts,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { queues: 1, masquerade: false }
+        Self { queues: 1, masquerade: Masquerade::Off }
     }
 }
 
@@ -55,8 +67,10 @@ impl Lab {
         let mut lines = vec!["link add cni0 type bridge".to_owned(), "link set cni0 up".to_owned()];
         lines.extend(addresses::pod(number, GATEWAY).assign("cni0"));
         ns.ip(&lines)?;
-        if options.masquerade {
-            masquerade(&ns)?;
+        match options.masquerade {
+            Masquerade::Off => {}
+            Masquerade::Plain => masquerade(&ns, "")?,
+            Masquerade::RandomPorts => masquerade(&ns, "fully-random")?,
         }
         let [pods_v4, pods_v6] = pod_networks(number);
         self.router()
@@ -87,6 +101,23 @@ impl Lab {
         node.ns.ip(&["link del eth0"])
     }
 
+    /// Makes a node's NIC a port of a new bridge, which takes its addresses and routes.
+    pub fn put_nic_on_a_bridge(&self, node: &Node, bridge: &str) -> Result<()> {
+        let at = addresses::node(node.number);
+        let mut lines = vec![
+            format!("link add {bridge} type bridge"),
+            format!("link set {bridge} up"),
+            // Its routes go with it.
+            "link set eth0 down".to_owned(),
+            "addr flush dev eth0".to_owned(),
+            format!("link set eth0 master {bridge}"),
+            "link set eth0 up".to_owned(),
+        ];
+        lines.extend(at.assign(bridge));
+        lines.extend(addresses::lan(GATEWAY).as_default_gateway());
+        node.ns.ip(&lines)
+    }
+
     /// Gives a node a new NIC, like the one that was taken away.
     pub fn plug_in_again(&self, node: &Node) -> Result<()> {
         self.plug_in_node(&node.ns, node.number, node.queues)
@@ -94,12 +125,14 @@ impl Lab {
 }
 
 /// Translates what pods send to the internet to the node's own address, v4 and v6.
-fn masquerade(ns: &Netns) -> Result<()> {
-    let rules = "add table inet lab; \
-        add chain inet lab out { type nat hook postrouting priority 100; }; \
-        add rule inet lab out oifname eth0 ip daddr 203.0.113.0/24 masquerade; \
-        add rule inet lab out oifname eth0 ip6 daddr 2001:db8:ffff::/64 masquerade";
-    ns.run(&["nft", rules]).context("masquerading needs nft and nf_tables with NAT")?;
+fn masquerade(ns: &Netns, flags: &str) -> Result<()> {
+    let rules = format!(
+        "add table inet lab; \
+         add chain inet lab out {{ type nat hook postrouting priority 100; }}; \
+         add rule inet lab out oifname != \"pod*\" ip daddr 203.0.113.0/24 masquerade {flags}; \
+         add rule inet lab out oifname != \"pod*\" ip6 daddr 2001:db8:ffff::/64 masquerade {flags}"
+    );
+    ns.run(&["nft", &rules]).context("masquerading needs nft and nf_tables with NAT")?;
     Ok(())
 }
 

@@ -60,6 +60,12 @@ impl Router {
         &self.ns
     }
 
+    /// Its IPv4 address on the LAN: the nodes' default gateway.
+    #[must_use]
+    pub fn lan_address(&self) -> IpAddr {
+        addresses::lan(GATEWAY).v4.into()
+    }
+
     /// Puts the deep, dumb buffer before the link (again).
     ///
     /// # Errors

@@ -2,16 +2,16 @@
 
 mod near;
 mod pins;
+mod senders;
 
 use std::{net::Ipv4Addr, path::Path};
 
 use anyhow::Result;
 use weir::datapath::{Datapath, InterfaceNames, test_run};
 use weir_common::{
-    config::{DSCP_KEEP, InterfaceConfig, PodConfig, TierConfig, UPLINK_POLICE, UplinkConfig},
+    config::{DSCP_KEEP, InterfaceConfig, POD_TIERED, PodConfig, TierConfig, UPLINK_POLICE, UplinkConfig},
     counters::{DELAY_BUCKETS, PodTraffic},
     reason::{Exit, Program},
-    tag::tag_of_slot,
     units::cost_of_rate,
 };
 use weir_core::{
@@ -30,7 +30,7 @@ const LOOPBACK: u32 = 1;
 
 /// One pod (slot 5) in one tier (3) on one uplink (2), all seen on the loopback interface.
 fn state() -> KernelState {
-    let interface = InterfaceConfig { slot: 5, uplink: 2, l2_len: 14 };
+    let interface = InterfaceConfig { slot: 5, uplink: 2, l2_len: 14, flags: 0 };
     let uplink = UplinkConfig {
         owner: [1; 16],
         capacity: cost_of_rate(20_000_000),
@@ -44,12 +44,19 @@ fn state() -> KernelState {
     let tier = TierConfig { owner: [2; 16], uplink: 2, dscp: DSCP_KEEP, ..TierConfig::default() };
     KernelState {
         interfaces: [(LOOPBACK, interface)].into(),
-        pods: [(5, PodConfig { owner: [3; 16], tier: 3, ..PodConfig::default() })].into(),
+        pods: [(5, in_tier([3; 16]))].into(),
         tiers: [(3, tier)].into(),
         uplinks: [(2, uplink)].into(),
         exempt: [(2, "10.0.0.0/8".parse().unwrap()), (2, "fd00::/8".parse().unwrap())].into(),
         ..KernelState::default()
     }
+}
+
+/// A pod in tier 3 of uplink 2.
+fn in_tier(owner: [u8; 16]) -> PodConfig {
+    let mut pod = PodConfig { owner, flags: POD_TIERED, ..PodConfig::default() };
+    pod.tiers[2] = 3;
+    pod
 }
 
 struct Fixture {
@@ -74,10 +81,11 @@ impl Fixture {
         Ok(Self { datapath, bpffs })
     }
 
-    /// Offers a packet of slot 5 to `uplink_tx`.
+    /// Offers a packet of slot 5 to `uplink_tx`: it came by the pod's interface.
     fn bulk(&mut self, frame: &[u8]) -> Result<test_run::Output> {
-        let input = test_run::Input { frame: frame.to_vec(), mark: tag_of_slot(5), ..test_run::Input::default() };
-        Ok(test_run::run(self.datapath.test_program("uplink_tx_marked")?, &input)?)
+        let input =
+            test_run::Input { frame: frame.to_vec(), ingress_ifindex: LOOPBACK, ..test_run::Input::default() };
+        Ok(test_run::run(self.datapath.program(Program::UplinkTx)?, &input)?)
     }
 
     fn snapshot(&self) -> Result<Snapshot> {
@@ -87,7 +95,9 @@ impl Fixture {
             pods: [(PodKey { namespace: "default".into(), name: "seed".into() }, 5)].into(),
         };
         let mut snapshot = Snapshot::default();
-        self.datapath.read_into(&mut snapshot, &ids, &state(), 0)?;
+        // Pods are counted by programs, which these tests run by themselves.
+        let state = KernelState { attached: [(LOOPBACK, Program::PodTx)].into(), ..state() };
+        self.datapath.read_into(&mut snapshot, &ids, &state, 0)?;
         Ok(snapshot)
     }
 
@@ -97,6 +107,12 @@ impl Fixture {
             |count: &&weir_core::snapshot::ExitCount| count.program == program.name() && count.exit == exit.name();
         Ok(snapshot.exits.iter().find(counted).map_or(0, |count| count.packets))
     }
+}
+
+/// The same programs and maps under another configuration.
+fn configure_again(mut fixture: Fixture, state: &KernelState) -> Result<Fixture> {
+    configure(&mut fixture.datapath, state)?;
+    Ok(fixture)
 }
 
 fn configure(datapath: &mut Datapath, state: &KernelState) -> Result<()> {
@@ -199,15 +215,14 @@ fn bulk_packets_depart_one_after_the_other_until_the_horizon() -> Result<()> {
 
 #[test]
 fn wire_length_counts_not_the_first_segments_length() -> Result<()> {
-    let mut fixture = Fixture::new(&state())?;
+    let fixture = Fixture::new(&state())?;
     let input = test_run::Input {
         frame: frame::ipv4(INTERNET, 0, 1514),
-        mark: tag_of_slot(5),
+        ingress_ifindex: LOOPBACK,
         wire_len: 15_140,
         ..Default::default()
     };
-    let program = fixture.datapath.test_program("uplink_tx_marked")?;
-    test_run::run(program, &input)?;
+    test_run::run(fixture.datapath.program(Program::UplinkTx)?, &input)?;
     assert_eq!(fixture.snapshot()?.uplinks["wan"].bytes["bulk"], 15_140);
     Ok(())
 }
@@ -260,16 +275,20 @@ fn ceilings_hold_also_where_packets_cannot_wait() -> Result<()> {
 #[test]
 fn a_pod_without_a_tier_has_its_own_ceiling_alone() -> Result<()> {
     let mut wanted = state();
-    wanted.pods.get_mut(&5).expect("the pod is there").tier = 0;
+    wanted.pods.get_mut(&5).expect("the pod is there").tiers[2] = 0;
     let mut fixture = Fixture::new(&wanted)?;
     assert_eq!(fixture.bulk(&frame::ipv4(INTERNET, 0, 1514))?.tstamp, 0);
-    wanted.pods.get_mut(&5).expect("the pod is there").ceiling = cost_of_rate(10_000_000);
+    wanted.pods.get_mut(&5).expect("the pod is there").ceilings[2] = cost_of_rate(10_000_000);
     configure(&mut fixture.datapath, &wanted)?;
     for _ in 0..5 {
         fixture.bulk(&frame::ipv4(INTERNET, 0, 1514))?;
     }
     assert!(fixture.bulk(&frame::ipv4(INTERNET, 0, 1514))?.tstamp > 0);
-    assert_eq!(fixture.snapshot()?.uplinks["wan"].packets["interactive"], 7);
+    let snapshot = fixture.snapshot()?;
+    assert_eq!(snapshot.uplinks["wan"].packets["interactive"], 7);
+    // The pod is still in a tier of some uplink, as its flag says.
+    let pod = snapshot.pods.values().next().expect("the pod is there");
+    assert_eq!((pod.untiered_bytes, pod.untiered_uplink), (7 * 1514, 2));
     Ok(())
 }
 

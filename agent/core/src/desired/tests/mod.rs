@@ -38,6 +38,8 @@ fn uplink(capacity: &str) -> Uplink {
         interface: InterfaceChoice::DefaultRoute,
         nodes: Selector::default(),
         exempt: vec!["10.0.0.0/8".parse().unwrap()],
+        exempt_on_link: true,
+        overhead: None,
         generation: 0,
         location: Some(at_line(1)),
     }
@@ -72,6 +74,8 @@ fn pod(address: &str) -> Pod {
         labels: Labels::new(),
         addresses: addresses(&[address]),
         host_network: false,
+        cgroup_uid: String::new(),
+        started: None,
         ended: false,
         egress_bandwidth: None,
         workload: "Deployment/web".to_owned(),

@@ -54,20 +54,50 @@ fn a_pod_without_a_veth_is_nowhere_with_a_note() {
 
 #[test]
 fn a_host_network_pod_is_known_by_its_cgroup_and_never_by_an_address() {
-    let shares = Pod { host_network: true, uid: "uid-1".to_owned(), ..pod("10.1.0.1") };
+    let shares = Pod { host_network: true, cgroup_uid: "uid-1".to_owned(), ..pod("10.1.0.1") };
     let world = with_pods(&[("agent", shares.clone()), ("web", pod("10.1.0.1"))]);
-    assert_eq!(place_of(&world, &host(), "agent"), (Place::Cgroup { id: 77, level: 3 }, vec![]));
+    assert_eq!(place_of(&world, &host(), "agent"), (Place::HostNetwork, vec![]));
     assert_eq!(place_of(&world, &host(), "web").0, at(11, "veth1"));
+    let found = desired(&world, &host(), NODE).0.pods;
+    assert_eq!(found[&key("agent")].cgroup, Some(Cgroup { id: 77, level: 3 }));
+    assert!(found[&key("agent")].addresses.is_empty() && !found[&key("web")].addresses.is_empty());
 
     for uid in ["", "uid-2"] {
-        let world = with_pods(&[("agent", Pod { uid: uid.to_owned(), ..shares.clone() })]);
+        let world = with_pods(&[("agent", Pod { cgroup_uid: uid.to_owned(), ..shares.clone() })]);
         let expected = (Place::Unknown, vec![finding("Pod default/agent", reasons::NO_CGROUP)]);
         assert_eq!(place_of(&world, &host(), "agent"), expected, "{uid}");
     }
     let mut odd = host();
     odd.cgroups.insert(String::new(), Cgroup { id: 1, level: 1 });
-    let world = with_pods(&[("agent", Pod { uid: String::new(), ..shares })]);
+    let world = with_pods(&[("agent", Pod { cgroup_uid: String::new(), ..shares })]);
     assert_eq!(place_of(&world, &odd, "agent").0, Place::Unknown);
+}
+
+#[test]
+fn a_cgroup_of_version_1_alone_is_named() {
+    let mut host = host();
+    host.legacy_cgroups.insert("uid-2".to_owned());
+    let pod = Pod { host_network: true, cgroup_uid: "uid-2".to_owned(), ..pod("10.1.0.1") };
+    let (_, findings) = desired(&with_pods(&[("agent", pod)]), &host, NODE);
+    assert!(findings.notes[0].message.contains("version 1 hierarchy alone"), "{}", findings.notes[0]);
+}
+
+#[test]
+fn a_pod_without_an_interface_on_the_node_is_known_by_its_sockets() {
+    let macvlan = Pod { cgroup_uid: "uid-1".to_owned(), ..pod("192.168.9.9") };
+    let world = with_pods(&[("macvlan", macvlan)]);
+    let noted = vec![finding("Pod default/macvlan", reasons::BY_SOCKETS)];
+    assert_eq!(place_of(&world, &host(), "macvlan"), (Place::Sockets, noted));
+}
+
+#[test]
+fn of_two_pods_with_one_address_the_one_that_was_started_last_has_the_veth() {
+    let started = |second| Pod { started: Some(second), ..pod("10.1.0.1") };
+    let world = with_pods(&[("a", started(100)), ("b", started(200)), ("c", pod("10.1.0.1"))]);
+    assert_eq!(place_of(&world, &host(), "b").0, at(11, "veth1"));
+    for other in ["a", "c"] {
+        assert_eq!(place_of(&world, &host(), other).0, Place::Unknown, "{other}");
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn any_pod() -> impl Strategy<Value = Pod> {
     let node = prop_oneof![3 => Just(NODE.to_owned()), 1 => Just("there".to_owned()), 1 => Just(String::new())];
     ("(uid-[1-2])?", node, any_labels(), proptest::collection::btree_set(any_address(), 0..3), flags).prop_map(
         |(uid, node, labels, addresses, (host_network, ended, egress_bandwidth))| Pod {
+            cgroup_uid: uid.clone(),
             uid,
             node,
             labels,
@@ -148,13 +149,16 @@ proptest! {
                     let inside = &host.links[ifindex].inside;
                     prop_assert!(!world.pods[key].host_network && !inside.is_disjoint(&world.pods[key].addresses));
                 }
-                Place::Cgroup { .. } => prop_assert!(world.pods[key].host_network),
+                Place::HostNetwork => prop_assert!(world.pods[key].host_network && pod.cgroup.is_some()),
+                Place::Sockets => prop_assert!(!world.pods[key].host_network && pod.cgroup.is_some()),
                 Place::Unknown => {
                     let name = key.to_string();
                     prop_assert!(findings.notes.iter().any(|note| note.object.name == name), "no note on {}", name);
                 }
             }
-            prop_assert!(pod.tier.as_ref().is_none_or(|tier| found.tiers.contains_key(tier)));
+            for (uplink, tier) in &pod.tiers {
+                prop_assert_eq!(found.tiers.get(tier).map(|tier| &tier.uplink), Some(uplink));
+            }
         }
     }
 

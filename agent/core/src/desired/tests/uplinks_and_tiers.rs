@@ -43,6 +43,75 @@ fn the_first_uplink_by_name_has_the_interface() {
 }
 
 #[test]
+fn an_uplink_that_names_its_interface_comes_before_one_that_takes_the_default_routes() {
+    let mut world = world();
+    let named = Uplink { interface: InterfaceChoice::Named("eth0".to_owned()), ..uplink("10M") };
+    world.uplinks.insert("zz-named".to_owned(), named);
+    let mut host = host();
+    host.default_routes = vec![2, 3];
+    let (found, findings) = desired(&world, &host, NODE);
+    assert_eq!(found.uplinks["zz-named"].interfaces, [(2, "eth0".to_owned())].into());
+    assert_eq!(found.uplinks["wan"].interfaces, [(3, "eth1".to_owned())].into());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_TAKEN)]);
+}
+
+#[test]
+fn a_bridge_and_its_port_lead_to_one_uplink() {
+    let mut world = world();
+    let named = Uplink { interface: InterfaceChoice::Named("eth1".to_owned()), ..uplink("10M") };
+    world.uplinks.insert("lte".to_owned(), named);
+    let mut host = host();
+    host.links.insert(9, Link { kind: Some("bridge".to_owned()), ..ethernet("br0") });
+    host.links.get_mut(&3).unwrap().master = Some(9);
+    host.default_routes = vec![9];
+    let (found, findings) = desired(&world, &host, NODE);
+    assert_eq!(found.uplinks["lte"].interfaces, [(3, "eth1".to_owned())].into());
+    assert!(found.uplinks["wan"].interfaces.is_empty());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_TAKEN)]);
+}
+
+#[test]
+fn a_pods_own_interface_leads_to_no_uplink() {
+    let mut world = world();
+    world.pods.insert(key("a"), pod("10.1.0.1"));
+    let mut host = host();
+    host.default_routes = vec![11];
+    let (found, findings) = desired(&world, &host, NODE);
+    assert!(found.uplinks["wan"].interfaces.is_empty());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::INTERFACE_OF_POD)]);
+}
+
+#[test]
+fn the_lan_of_an_uplinks_interface_is_exempt_unless_it_is_no_lan() {
+    let networks = |list: &[&str]| list.iter().map(|network| network.parse().unwrap()).collect::<Vec<ipnet::IpNet>>();
+    let mut host = host();
+    let on_link = ["198.51.100.7/24", "2001:db8:1::/64", "10.3.0.0/16", "0.0.0.0/1", "2000::/3"];
+    host.links.get_mut(&2).unwrap().on_link = networks(&on_link).into_iter().collect();
+    let (found, _) = desired(&world(), &host, NODE);
+    assert_eq!(found.uplinks["wan"].exempt, networks(&["10.0.0.0/8", "198.51.100.0/24", "2001:db8:1::/64"]));
+
+    let mut router = world();
+    router.uplinks.get_mut("wan").unwrap().exempt_on_link = false;
+    assert_eq!(desired(&router, &host, NODE).0.uplinks["wan"].exempt, networks(&["10.0.0.0/8"]));
+
+    // A tunnel or a modem has no LAN behind it.
+    host.links.get_mut(&2).unwrap().ethernet = false;
+    assert_eq!(desired(&world(), &host, NODE).0.uplinks["wan"].exempt, networks(&["10.0.0.0/8"]));
+}
+
+#[test]
+fn a_ports_lan_is_its_bridges() {
+    let mut host = host();
+    let bridge = Link { kind: Some("bridge".to_owned()), on_link: ["198.51.100.0/24".parse().unwrap()].into(), ..ethernet("br0") };
+    host.links.insert(9, bridge);
+    host.links.get_mut(&3).unwrap().master = Some(9);
+    let mut world = world();
+    world.uplinks.get_mut("wan").unwrap().interface = InterfaceChoice::Named("eth1".to_owned());
+    let (found, _) = desired(&world, &host, NODE);
+    assert!(found.uplinks["wan"].exempt.contains(&"198.51.100.0/24".parse().unwrap()));
+}
+
+#[test]
 fn a_node_selector_decides_who_has_the_uplink_and_its_tiers() {
     let mut world = world();
     world.uplinks.insert("wan".to_owned(), Uplink { nodes: Selector::label("site", "home"), ..uplink("100M") });
@@ -51,13 +120,13 @@ fn a_node_selector_decides_who_has_the_uplink_and_its_tiers() {
     world.nodes.insert(NODE.to_owned(), labels(&[("site", "home")]));
     let (found, findings) = run(&world);
     assert!(found.uplinks.contains_key("wan") && found.tiers.contains_key("bulk"));
-    assert_eq!(found.pods[&key("a")].tier.as_deref(), Some("bulk"));
+    assert_eq!(found.pods[&key("a")].tier_names(), "bulk");
     assert_eq!(findings, Findings::default());
 
     world.nodes.insert(NODE.to_owned(), labels(&[("site", "office")]));
     let (found, findings) = run(&world);
     assert!(found.uplinks.is_empty() && found.tiers.is_empty());
-    assert_eq!(found.pods[&key("a")].tier, None);
+    assert_eq!(found.pods[&key("a")].tier_names(), "");
     assert_eq!(findings, Findings::default());
 
     world.nodes.clear();

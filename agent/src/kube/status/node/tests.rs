@@ -23,6 +23,7 @@ fn snapshot() -> Snapshot {
     let uplink = DesiredUplink {
         capacity: 20_000_000,
         rate: 19_400_000,
+        overhead: None,
         interfaces: BTreeMap::from([(2, "eth0".to_owned())]),
         exempt: Vec::new(),
     };
@@ -34,10 +35,9 @@ fn snapshot() -> Snapshot {
     for (name, place) in [("a", Place::Unknown), ("b", Place::Veth { ifindex: 7, name: "veth7".to_owned() })] {
         let pod = DesiredPod {
             uid: name.to_owned(),
-            workload: "Deployment/seed".to_owned(),
             place,
-            tier: Some("bulk".to_owned()),
-            ceiling: None,
+            tiers: BTreeMap::from([("wan".to_owned(), "bulk".to_owned())]),
+            ..DesiredPod::default()
         };
         snapshot.desired.pods.insert(PodKey { namespace: "media".to_owned(), name: name.to_owned() }, pod);
     }

@@ -111,7 +111,7 @@ fn watch(kernel: &InForce, asked: &mpsc::Receiver<Change>) -> Result<Vec<Duratio
         };
         let mut still = Vec::with_capacity(open.len());
         for change in open.drain(..) {
-            if kernel.pod(change.slot)?.tier == change.tier {
+            if kernel.pod(change.slot)?.tiers.contains(&change.tier) {
                 times.push(change.at.elapsed());
             } else if change.at.elapsed() > LIMIT {
                 bail!("slot {} is not in tier {} after {LIMIT:?}", change.slot, change.tier);

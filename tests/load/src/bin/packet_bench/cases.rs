@@ -2,13 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use weir_common::{
-    reason::{Exit, Program},
-    tag::tag_of_slot,
-};
+use weir_common::reason::{Exit, Program};
 use weir_load_tests::frame;
 
-use super::fixture::slot;
+use super::fixture::{interface_of, slot};
 
 const INTERNET: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 const INTERNET_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
@@ -34,7 +31,7 @@ pub(crate) struct Case {
     pub(crate) exit: Exit,
     pub(crate) mode: Mode,
     pub(crate) frame: Vec<u8>,
-    /// The slot that `queue_mapping` names; `uplink_tx` alone looks at it.
+    /// Slot of the pod by whose interface the packet came; `uplink_tx` alone looks at it.
     pub(crate) slot: Option<u16>,
     /// The packet's socket wants it to leave late, beyond half the horizon.
     pub(crate) late: bool,
@@ -101,8 +98,8 @@ fn lower_effort() -> Vec<u8> {
 }
 
 impl Case {
-    /// What `queue_mapping` is before the program runs.
-    pub(crate) fn tag(&self) -> u32 {
-        self.slot.map_or(0, tag_of_slot)
+    /// The interface by which the packet came.
+    pub(crate) fn ingress(&self) -> u32 {
+        self.slot.map_or(0, interface_of)
     }
 }

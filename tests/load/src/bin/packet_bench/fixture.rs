@@ -37,6 +37,11 @@ pub(crate) mod slot {
     pub(crate) const DROPPED: u16 = 5;
 }
 
+/// The interface of the pod with a slot.
+pub(crate) fn interface_of(slot: u16) -> u32 {
+    100 + u32::from(slot)
+}
+
 /// Programs, loaded and configured.
 pub(crate) struct Fixture {
     pub(crate) datapath: Datapath,
@@ -66,7 +71,9 @@ impl Fixture {
         ];
         let pod = |slot: u16, tier, ceiling| {
             let owner = [10 + u8::try_from(slot).unwrap_or_default(); 16];
-            (slot, PodConfig { owner, tier, ceiling, ..Default::default() })
+            let mut pod = PodConfig { owner, ..Default::default() };
+            (pod.tiers[usize::from(UPLINK)], pod.ceilings[usize::from(UPLINK)]) = (tier, ceiling);
+            (slot, pod)
         };
         let pods = [
             pod(slot::PACED, 1, 0),
@@ -75,9 +82,14 @@ impl Fixture {
             pod(slot::INTERACTIVE, 0, 0),
             pod(slot::DROPPED, 1, cost_of_rate(MIN_RATE)),
         ];
+        let interface = InterfaceConfig { l2_len: 14, ..InterfaceConfig::default() };
         let exempt = DEFAULT_EXEMPT.iter().map(|network| Ok((UPLINK, network.parse()?)));
         Self::with(&KernelState {
-            interfaces: [(LOOPBACK, InterfaceConfig { slot: slot::PACED, uplink: UPLINK, l2_len: 14 })].into(),
+            interfaces: pods
+                .iter()
+                .map(|&(slot, _)| (interface_of(slot), InterfaceConfig { slot, ..interface }))
+                .chain([(LOOPBACK, InterfaceConfig { slot: slot::PACED, uplink: UPLINK, ..interface })])
+                .collect(),
             pods: pods.into(),
             tiers: tiers.into(),
             uplinks: [(UPLINK, uplink)].into(),

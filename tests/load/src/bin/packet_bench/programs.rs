@@ -81,16 +81,12 @@ fn one_round(fixture: &mut Fixture, case: &Case) -> Result<(f64, u64)> {
 
 /// Runs the case's program and gives the mean duration in ns.
 fn run(fixture: &mut Fixture, case: &Case, input: &test_run::Input) -> Result<u32> {
-    let program = match case.program {
-        Program::UplinkTx => fixture.datapath.test_program("uplink_tx_marked")?,
-        Program::PodTx | Program::PodRx => fixture.datapath.program(case.program)?,
-    };
-    Ok(test_run::run(program, input)?.duration_ns)
+    Ok(test_run::run(fixture.datapath.program(case.program)?, input)?.duration_ns)
 }
 
 fn input(case: &Case) -> Result<test_run::Input> {
     let tstamp = if case.late { monotonic_ns()? + u64::from(HORIZON_NS) * 3 / 4 } else { 0 };
-    Ok(test_run::Input { frame: case.frame.clone(), mark: case.tag(), tstamp, repeat: 1, ..Default::default() })
+    Ok(test_run::Input { frame: case.frame.clone(), ingress_ifindex: case.ingress(), tstamp, repeat: 1, ..Default::default() })
 }
 
 fn monotonic_ns() -> Result<u64> {

@@ -1,0 +1,68 @@
+//! What other programs do to packets on the same hooks, for tests: loaded by `tc`, never by Weir.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![allow(missing_docs)]
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
+
+#[cfg(target_arch = "bpf")]
+mod programs {
+    use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_redirect_neigh};
+
+    /// Lets the next program on the hook run: `TCX_NEXT`, and `TC_ACT_UNSPEC` in clsact's terms.
+    const NEXT: i32 = -1;
+    /// `TC_ACT_OK`: ends the hook.
+    const OK: i32 = 0;
+    /// An endpoint's id, as Cilium's bandwidth manager writes one.
+    const ENDPOINT: u32 = 1030;
+
+    /// Clears `queue_mapping`, as Cilium does in every packet of a pod.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "zero")]
+    fn zero(skb: *mut __sk_buff) -> i32 {
+        // SAFETY: the context of a classifier, with a field that it may write.
+        unsafe { (*skb).queue_mapping = 0 };
+        NEXT
+    }
+
+    /// Writes an endpoint's id into `queue_mapping`, as Cilium's bandwidth manager does.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "rewrite")]
+    fn rewrite(skb: *mut __sk_buff) -> i32 {
+        // SAFETY: as above.
+        unsafe { (*skb).queue_mapping = ENDPOINT };
+        NEXT
+    }
+
+    /// Ends the hook: a program behind it is not run.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "end")]
+    fn end(_: *mut __sk_buff) -> i32 {
+        OK
+    }
+
+    /// Sends the packet out by the interface whose index is its mark, past the node's IP layer.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "neigh")]
+    fn neigh(skb: *mut __sk_buff) -> i32 {
+        // SAFETY: as above; no parameters are given, so that the neighbour is looked up by the destination.
+        unsafe {
+            let interface = (*skb).mark;
+            if interface == 0 {
+                return NEXT;
+            }
+            bpf_redirect_neigh(interface, core::ptr::null_mut(), 0, 0) as i32
+        }
+    }
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,72 @@
+//! `IdentityLost`: raised where packets of a tier's pod arrive without their pod, and by nothing else.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use weir_lab::traffic::Call;
+use weir_lab::{Masquerade, NodeOptions, PodOptions};
+
+use crate::held::{DISCARD, flood, flood_to};
+use crate::world::{BULK, TIER, World};
+
+/// Longer than two looks at the counters.
+const LOOKED: Duration = Duration::from_secs(13);
+
+fn tier() -> String {
+    format!("TrafficTier {TIER}")
+}
+
+#[test]
+fn a_tier_whose_packets_lose_their_pod_says_so() -> Result<()> {
+    let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
+    world.limit()?;
+    let seed = world.pod("seed", PodOptions::bridged(), BULK)?;
+    let _agent = world.agent()?;
+    let node = world.node.ns();
+    // Behind Weir's program on the bridge, and before the address is translated.
+    let _ = node.run(&["tc", "qdisc", "add", "dev", "cni0", "clsact"]);
+    node.tc(&["filter add dev cni0 ingress protocol all prio 9 matchall action skbedit queue_mapping 0"])?;
+    let _flood = flood(&world, seed.ns(), false)?;
+    world.wait_noted(&tier(), "IdentityLost")?;
+    let status = world.status()?;
+    let text = status["notes"].to_string();
+    ensure!(text.contains("Pod default/seed"), "the pod is not named: {text}");
+    Ok(())
+}
+
+/// Lets everything run for a while, and fails if the tier is said to lose anything.
+fn ensure_never_raised(world: &World, what: &str, traffic: Vec<Call>) -> Result<()> {
+    std::thread::sleep(LOOKED);
+    let notes = world.notes_on(&tier())?;
+    ensure!(notes.is_empty(), "{what}: {notes:?}");
+    drop(traffic);
+    Ok(())
+}
+
+#[test]
+fn strangers_and_pods_among_themselves_degrade_no_tier() -> Result<()> {
+    let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
+    world.limit()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let web = world.pod("web", PodOptions::default(), &[])?;
+    // A container of another runtime behind a bridge of its own, and a VM behind a tap are alike to the node: forwarded,
+    // and of no pod that it knows.
+    let docker = world.node.pod("docker", PodOptions::bridged())?;
+    let _agent = world.agent()?;
+
+    let to_web = (web.addresses()[0], DISCARD).into();
+    let pods = flood_to(seed.ns(), to_web)?;
+    let stranger = flood(&world, docker.ns(), false)?;
+    ensure_never_raised(&world, "pod to pod, beside docker0", vec![pods, stranger])?;
+
+    // To the same place at the same time.
+    let both = vec![flood(&world, seed.ns(), false)?, flood(&world, docker.ns(), false)?];
+    ensure_never_raised(&world, "the same destination", both)?;
+
+    // A LAN behind another router of the node's.
+    let tv = world.lab.client("tv")?;
+    world.node.ns().ip(&[format!("route add 198.18.0.0/15 via {}", tv.v4())])?;
+    let routed = flood_to(seed.ns(), format!("198.18.0.1:{DISCARD}").parse()?)?;
+    let stranger = flood(&world, docker.ns(), false)?;
+    ensure_never_raised(&world, "a routed LAN", vec![routed, stranger])
+}

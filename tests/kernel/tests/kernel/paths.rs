@@ -1,0 +1,193 @@
+//! Ways of a packet through the node on which its pod's interface is not the one by which it seems to have come.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use weir_lab::traffic::{Call, CallOptions};
+use weir_lab::{Masquerade, NodeOptions, PodOptions, pod_object};
+
+use crate::held::{CEILING_MBIT, DISCARD, flood, flood_to};
+use crate::world::{BULK, World, eventually};
+
+fn masquerading() -> Result<World> {
+    let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
+    world.limit()?;
+    Ok(world)
+}
+
+#[test]
+fn a_pod_in_a_vrf_is_held() -> Result<()> {
+    let world = masquerading()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let node = world.node.ns();
+    let router = world.lab.router().lan_address();
+    node.ip(&[
+        "link add vrf1 type vrf table 100".to_owned(),
+        "link set vrf1 up".to_owned(),
+        format!("link set {} master vrf1", seed.host_interface()),
+        format!("route add {}/32 dev {} table 100", seed.addresses()[0], seed.host_interface()),
+        format!("route add default via {router} dev eth0 table 100"),
+    ])?;
+    let _agent = world.agent()?;
+    world.ensure_held("in a VRF", &seed, false)
+}
+
+#[test]
+fn fragments_are_held() -> Result<()> {
+    for masquerade in [Masquerade::Off, Masquerade::Plain] {
+        let world = World::with(None, NodeOptions { masquerade, ..NodeOptions::default() })?;
+        world.limit()?;
+        let pods = [PodOptions::default(), PodOptions::bridged()];
+        let pods = pods.into_iter().zip(["routed", "bridged"]).map(|(options, name)| world.pod(name, options, BULK));
+        let pods = pods.collect::<Result<Vec<_>>>()?;
+        let _agent = world.agent()?;
+        let internet = world.lab.internet();
+        for pod in &pods {
+            for to in [internet.at(DISCARD), internet.at_v6(DISCARD)] {
+                // Each in three frames, 11 Mbit/s.
+                let _flood = Call::start(pod.ns(), to, CallOptions { rate: 330, size: 4_000 })?;
+                std::thread::sleep(Duration::from_secs(1));
+                let what = format!("fragments of the {} pod to {to}, masquerade {masquerade:?}", pod.name());
+                world.ensure_arrives(&what, CEILING_MBIT, 0.5..=1.1)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A pod's cgroup of version 2, as the kubelet makes it. Removed when dropped.
+pub(crate) struct PodCgroup(PathBuf);
+
+impl PodCgroup {
+    /// Makes the folder for this UID.
+    pub(crate) fn create(uid: &str) -> Result<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+        let root = mounts
+            .lines()
+            .find_map(|line| {
+                let mut columns = line.split_whitespace().skip(1);
+                let place = columns.next()?;
+                (columns.next()? == "cgroup2").then_some(place)
+            })
+            .context("no cgroup2 is mounted")?;
+        let folder = PathBuf::from(root).join(format!("weir-kernel-test/pod{uid}"));
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    /// The line of a shell that puts it into the cgroup.
+    pub(crate) fn join(&self) -> String {
+        format!("echo $$ > {}/cgroup.procs;", self.0.display())
+    }
+}
+
+impl Drop for PodCgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_pod_behind_a_macvlan_is_held_by_its_sockets() -> Result<()> {
+    let world = World::new()?;
+    world.limit()?;
+    // The pod's own interface stays unused: it sends by a macvlan on the node's NIC.
+    let pod = world.node.pod("seed", PodOptions::default())?;
+    let cgroup = PodCgroup::create(pod.uid())?;
+    let (address, router) = (world.lab.free_address(), world.lab.router().lan_address());
+    world.node.ns().ip(&[format!("link add link eth0 name mv0 netns {} type macvlan mode bridge", pod.ns().name())])?;
+    pod.ns().ip(&[
+        "link del eth0".to_owned(),
+        "link set mv0 up".to_owned(),
+        format!("addr add {address}/24 dev mv0"),
+        format!("route add default via {router}"),
+    ])?;
+    let mut object = pod_object(&pod, BULK);
+    object["status"] = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
+    world.node.objects().apply("pod-seed.yaml", &[object])?;
+    let _agent = world.agent()?;
+    world.wait_noted("Pod default/seed", "BySockets")?;
+
+    let to = world.lab.internet().at(DISCARD);
+    let weir_lab = std::env::var("WEIR_LAB_BIN").unwrap_or_else(|_| "/usr/bin/weir-lab".to_owned());
+    let mut shell = std::process::Command::new("sh");
+    let probe = format!("exec {weir_lab} probe {to} --rate 1000 --size 1400 --seconds 30");
+    shell.args(["-c", &format!("{} {probe}", cgroup.join())]);
+    let _flood = pod.ns().spawn(shell)?;
+    std::thread::sleep(Duration::from_secs(1));
+    world.ensure_arrives("behind a macvlan", CEILING_MBIT, 0.85..=1.06)?;
+    eventually(|| {
+        let notes = world.notes_on("Pod default/seed")?;
+        ensure!(notes.is_empty(), "it has been seen: {notes:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn pods_are_held_on_an_uplink_that_is_a_port_of_a_bridge() -> Result<()> {
+    let world = masquerading()?;
+    let pods = [world.pod("routed", PodOptions::default(), BULK)?, world.pod("bridged", PodOptions::bridged(), BULK)?];
+    world.lab.put_nic_on_a_bridge(&world.node, "br0")?;
+    let interface = json!({"name": "eth0"});
+    world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "0%", "interface": interface}))?;
+    let _agent = world.agent()?;
+    for pod in &pods {
+        for v6 in [false, true] {
+            world.ensure_held(&format!("behind a bridge's port, {} pod, v6 {v6}", pod.name()), pod, v6)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_static_pod_is_known_by_the_cgroup_of_its_manifest() -> Result<()> {
+    let world = World::new()?;
+    let hash = format!("{:032x}", std::process::id());
+    let _cgroup = PodCgroup::create(&hash)?;
+    let object = |hash: &str| -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "etcd", "namespace": "kube-system", "uid": "99999999-2222-4333-8444-555555555555",
+                "annotations": {"kubernetes.io/config.hash": hash, "kubernetes.io/config.mirror": hash},
+            },
+            "spec": {"nodeName": world.node.name(), "hostNetwork": true, "containers": [{"name": "a", "image": "x"}]},
+            "status": {"phase": "Running", "podIP": world.node.v4(), "podIPs": [{"ip": world.node.v4()}]},
+        })
+    };
+    world.node.objects().apply("pod-etcd.yaml", &[object(&hash)])?;
+    let _agent = world.agent()?;
+    let notes = world.notes_on("Pod kube-system/etcd")?;
+    ensure!(notes.is_empty(), "{notes:?}");
+    let pods = world.status()?["pods"].clone();
+    let etcd = pods.as_array().into_iter().flatten().find(|pod| pod["name"] == "etcd").cloned();
+    let etcd = etcd.context("weir status has the pod")?;
+    ensure!(etcd["desired"]["place"]["HostNetwork"]["id"].as_u64().is_some_and(|id| id > 0), "{etcd}");
+    Ok(())
+}
+
+#[test]
+fn what_leaves_inside_a_tunnel_to_a_public_peer_is_said() -> Result<()> {
+    let world = masquerading()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let node = world.node.ns();
+    let peer = world.lab.internet().v4();
+    // Another public network, reached through the tunnel.
+    node.ip(&[
+        format!("link add vx0 type vxlan id 7 dev eth0 remote {peer} dstport 4789"),
+        "link set vx0 up".to_owned(),
+        "addr add 198.51.100.1/24 dev vx0".to_owned(),
+        "neigh add 198.51.100.2 lladdr 02:00:00:00:00:09 dev vx0 nud permanent".to_owned(),
+    ])?;
+    let _agent = world.agent()?;
+    let to: SocketAddr = format!("198.51.100.2:{DISCARD}").parse()?;
+    let _inside = flood_to(seed.ns(), to)?;
+    world.wait_noted("Uplink wan", "Tunnelled")?;
+    // What does not go through it is held as ever.
+    drop(_inside);
+    let _outside = flood(&world, seed.ns(), false)?;
+    world.wait_held("beside the tunnel")
+}
