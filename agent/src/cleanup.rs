@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use weir_cli::cleanup::{Action, Outcome};
+use weir_core::host::SPLITTER;
 
 use crate::{
     datapath::{InterfaceNames, probe, remove},
@@ -28,6 +29,7 @@ pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>
     }
     remove_clsacts(&netlink, &state, &names, &mut actions).await?;
     restore_qdiscs(&netlink, &state, &names, &mut actions).await?;
+    remove_splitter(&netlink, &mut actions).await;
     drop(lock);
     Ok(actions)
 }
@@ -108,6 +110,17 @@ async fn restore_qdiscs(
         actions.push(action("restore qdisc", &entry.name, outcome));
     }
     if recorded.0.is_empty() { state.forget_qdiscs() } else { state.save_qdiscs(&recorded) }
+}
+
+/// Removes Weir's own veth.
+async fn remove_splitter(netlink: &Netlink, actions: &mut Vec<Action>) {
+    let outcome = match netlink.remove_splitter().await {
+        Ok(false) => return,
+        Ok(true) => Outcome::Done,
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    let [bursts, _] = SPLITTER;
+    actions.push(action("remove veth", bursts, outcome));
 }
 
 fn action(what: &str, target: &str, outcome: Outcome) -> Action {

@@ -16,10 +16,13 @@ mod programs {
     /// An endpoint's id, as Cilium's bandwidth manager writes one.
     const ENDPOINT: u32 = 1030;
 
+    /// `TC_ACT_SHOT`: drops the packet.
+    const SHOT: i32 = 2;
+
     /// Clears `queue_mapping`, as Cilium does in every packet of a pod.
     #[unsafe(no_mangle)]
     #[unsafe(link_section = "zero")]
-    fn zero(skb: *mut __sk_buff) -> i32 {
+    fn clears(skb: *mut __sk_buff) -> i32 {
         // SAFETY: the context of a classifier, with a field that it may write.
         unsafe { (*skb).queue_mapping = 0 };
         NEXT
@@ -28,23 +31,32 @@ mod programs {
     /// Writes an endpoint's id into `queue_mapping`, as Cilium's bandwidth manager does.
     #[unsafe(no_mangle)]
     #[unsafe(link_section = "rewrite")]
-    fn rewrite(skb: *mut __sk_buff) -> i32 {
+    fn rewrites(skb: *mut __sk_buff) -> i32 {
         // SAFETY: as above.
         unsafe { (*skb).queue_mapping = ENDPOINT };
         NEXT
     }
 
+    /// Drops what does not carry the endpoint's id any more, as an endpoint's limit would overlook it.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "kept")]
+    fn keeps(skb: *mut __sk_buff) -> i32 {
+        // SAFETY: as above.
+        let value = unsafe { (*skb).queue_mapping };
+        if value == ENDPOINT { NEXT } else { SHOT }
+    }
+
     /// Ends the hook: a program behind it is not run.
     #[unsafe(no_mangle)]
     #[unsafe(link_section = "end")]
-    fn end(_: *mut __sk_buff) -> i32 {
+    fn ends(_: *mut __sk_buff) -> i32 {
         OK
     }
 
     /// Sends the packet out by the interface whose index is its mark, past the node's IP layer.
     #[unsafe(no_mangle)]
     #[unsafe(link_section = "neigh")]
-    fn neigh(skb: *mut __sk_buff) -> i32 {
+    fn redirects(skb: *mut __sk_buff) -> i32 {
         // SAFETY: as above; no parameters are given, so that the neighbour is looked up by the destination.
         unsafe {
             let interface = (*skb).mark;

@@ -7,5 +7,7 @@ pub mod cell;
 pub mod clock;
 pub mod dscp;
 pub mod exempt;
+pub mod line;
 pub mod load;
 pub mod pacing;
+pub mod reserve;

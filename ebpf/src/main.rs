@@ -18,6 +18,8 @@ mod pod_tx;
 #[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
+mod split;
+#[cfg(target_arch = "bpf")]
 mod test_only;
 #[cfg(target_arch = "bpf")]
 mod uplink_tx;

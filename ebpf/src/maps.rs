@@ -9,15 +9,16 @@ use weir_common::{
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
     identity::{Address, Handoff},
     limits::{
-        MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS,
-        NEAR_INTERFACES,
+        AHEAD_EPOCHS, MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS,
+        MAX_UPLINKS, NEAR_INTERFACES,
     },
     maps::EXITS_LEN,
     near::{NearExempt, NearInterface, near_index},
     reason::{Exit, Program, exit_index},
+    split::MAX_PORTS,
     state::{PodState, TierState, UplinkState},
 };
-use weir_ebpf::cell::Cell;
+use weir_ebpf::{cell::Cell, reserve::Account};
 
 /// `BPF_F_NO_PREALLOC`, which tries ask for.
 const NO_PREALLOC: u32 = 1;
@@ -47,7 +48,11 @@ pub(crate) static SAMPLES: LruHashMap<u64, u32> = LruHashMap::pinned(MAX_SAMPLES
 #[map]
 pub(crate) static HANDOFF: PerCpuArray<Handoff> = PerCpuArray::pinned(1, 0);
 #[map]
+pub(crate) static PORTS: Array<u32> = Array::pinned(MAX_PORTS, 0);
+#[map]
 pub(crate) static UPLINK_STATE: Array<UplinkState> = Array::pinned(MAX_UPLINKS, 0);
+#[map]
+static AHEAD: Array<u64> = Array::pinned(MAX_UPLINKS * AHEAD_EPOCHS, 0);
 #[map]
 pub(crate) static TIER_STATE: Array<TierState> = Array::pinned(MAX_TIERS, 0);
 #[map]
@@ -124,5 +129,41 @@ impl Cell for MapCell {
         use core::intrinsics::AtomicOrdering::Relaxed;
         // SAFETY: by the contract of `new`.
         unsafe { core::intrinsics::atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(self.0, old, new).1 }
+    }
+}
+
+/// What ceilings have scheduled on an uplink beyond its horizon.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    uplink: u32,
+    state: *mut UplinkState,
+}
+
+impl Ahead {
+    /// The account of this uplink; `state` is its value.
+    #[inline(always)]
+    pub(crate) fn of(uplink: u16, state: *mut UplinkState) -> Self {
+        Self { uplink: u32::from(uplink), state }
+    }
+}
+
+impl Account for Ahead {
+    type Number = MapCell;
+
+    #[inline(always)]
+    fn epoch(&self) -> MapCell {
+        // SAFETY: field of a map value.
+        unsafe { MapCell::new(&raw mut (*self.state).ahead_epoch) }
+    }
+
+    #[inline(always)]
+    fn ahead(&self) -> MapCell {
+        // SAFETY: as above.
+        unsafe { MapCell::new(&raw mut (*self.state).ahead) }
+    }
+
+    #[inline(always)]
+    fn bucket(&self, index: u32) -> Option<MapCell> {
+        AHEAD.get_ptr_mut(self.uplink * AHEAD_EPOCHS + index).map(MapCell)
     }
 }

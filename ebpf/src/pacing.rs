@@ -2,10 +2,20 @@
 //!
 //! Earliest departure time as in Saeed et al., *Carousel* (SIGCOMM 2017): one stamp per packet, one timer per device
 //! (`fq`), no lock over the link.
+//!
+//! A stamp cannot be taken back, so how far ahead a packet may be scheduled is bounded by a horizon, and differently for
+//! each clock: what the *link's* clock schedules delays others by as much as it is ahead, and its horizon is short. What a
+//! *guarantee* schedules would be sent just so on a full link, and delays nobody beyond what is promised; what a *ceiling* c
+//! on a link C schedules ahead by H delays others by H·c/C. TCP needs room for some packets on the clock that limits it
+//! (below two it lives from timeouts), so that the horizon of these is room for a number of bytes, and a [`Reserve`]
+//! bounds what all ceilings of an uplink schedule beyond the link's own horizon together.
+
+use weir_common::units::{Cost, time_on_link};
 
 use crate::{
     cell::Cell,
     clock::{Bounds, book},
+    reserve::{Account, Reserve},
 };
 
 /// How far ahead the link's clock is believed, in ns: what interactive traffic sends beyond the capacity waits, or is
@@ -23,82 +33,167 @@ pub struct Booking<C> {
     pub clock: C,
     /// Time of the packet at the clock's rate, in ns.
     pub time: u64,
+    /// The clock's rate; 0: no limit, and the clock is left as it is.
+    pub cost: Cost,
 }
 
 /// What a packet is held against.
-pub struct Request<C> {
+pub struct Request<C, A> {
     /// `CLOCK_MONOTONIC`, in ns.
     pub now: u64,
-    /// Departure that the packet's own socket asks for, or 0.
-    pub socket: u64,
-    /// The uplink's clock; none: interactive, which never waits for the link.
-    pub link: Option<Booking<C>>,
-    /// The clock of bulk alone, at the rate that steady interactive traffic leaves to it; none: the whole link.
-    pub share: Option<Booking<C>>,
+    /// The uplink's clock; without a limit: interactive, which never waits for the link.
+    pub link: Booking<C>,
+    /// The clock of bulk alone, at the rate that steady interactive traffic leaves to it; without a limit: the whole link.
+    pub share: Booking<C>,
     /// The tier's guarantee.
-    pub guarantee: Option<Booking<C>>,
+    pub guarantee: Booking<C>,
     /// The tier's ceiling.
-    pub tier: Option<Booking<C>>,
+    pub tier: Booking<C>,
     /// The pod's ceiling.
-    pub pod: Option<Booking<C>>,
+    pub pod: Booking<C>,
     /// Burst of all clocks, in ns.
     pub burst: u64,
-    /// H: the longest wait, in ns.
+    /// H: the longest wait for the link, in ns.
     pub horizon: u64,
+    /// Bytes that a guarantee or a ceiling may schedule ahead where H holds fewer.
+    pub room: u32,
+    /// What ceilings may schedule beyond H.
+    pub reserve: Reserve<A>,
+    /// A cell that is 0 for ever. What is combined with it is unknown to the kernel's verifier, which otherwise walks
+    /// every combination of clocks with and without a limit by itself.
+    pub zero: C,
 }
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It leaves at this time, which is now or later.
-    At(u64),
+    At {
+        /// `CLOCK_MONOTONIC`, in ns.
+        departure: u64,
+        /// It waits for more than half of what is allowed.
+        late: bool,
+        /// A ceiling schedules it beyond the horizon: to be entered in the reserve.
+        beyond: bool,
+    },
     /// It would leave beyond the horizon.
     TooLate,
 }
 
-impl<C: Cell> Request<C> {
+/// The longest wait of a packet, and how long a wait the clock that it is for allows.
+#[derive(Clone, Copy)]
+struct Longest {
+    wait: u64,
+    allowed: u64,
+}
+
+impl Longest {
+    #[inline(always)]
+    fn take(&mut self, wait: u64, allowed: u64) {
+        if wait > self.wait {
+            (self.wait, self.allowed) = (wait, allowed);
+        }
+    }
+}
+
+impl<C: Cell, A: Account> Request<C, A> {
     /// Decides, and books the packet on every clock unless it is dropped.
     #[inline(always)]
     pub fn decide(&self) -> Decision {
-        if self.departure(|booking, bounds| bounds.apply(booking.clock.get(), self.now)) - self.now > self.horizon {
-            return Decision::TooLate;
+        let mut longest = Longest { wait: 0, allowed: self.horizon };
+        let Some(by_guarantee) = self.over_link(&mut longest) else { return Decision::TooLate };
+        let (tier, pod) = (self.wait(&self.tier, CEILING_LEAD_NS), self.wait(&self.pod, CEILING_LEAD_NS));
+        let beyond = tier > self.horizon || pod > self.horizon;
+        if beyond {
+            let left = self.reserve.left();
+            if !self.may_wait(&self.tier, tier, left) || !self.may_wait(&self.pod, pod, left) {
+                return Decision::TooLate;
+            }
         }
-        Decision::At(self.departure(|booking, bounds| book(&booking.clock, self.now, bounds, booking.time)))
+        longest.take(tier, self.allowed(&self.tier, tier));
+        longest.take(pod, self.allowed(&self.pod, pod));
+        Decision::At { departure: self.book(by_guarantee), late: longest.wait > longest.allowed / 2, beyond }
     }
 
-    /// max(now, min(max(link, share), guarantee), tier, pod), each clock read in the way that `read` does it.
+    /// Returns whether the packet goes by the tier's guarantee and not by what the link has left; none if both are booked
+    /// too far ahead.
+    ///
+    /// Of the two the earlier counts, so that packets of a tier depart in the order in which they come.
     #[inline(always)]
-    fn departure(&self, read: impl Fn(&Booking<C>, Bounds) -> u64) -> u64 {
-        let mut at = if self.socket > self.now { self.socket } else { self.now };
-        if let Some(link) = &self.link {
-            let mut shared = read(link, self.bounds(LINK_LEAD_NS, link.time));
-            if let Some(bulk) = &self.share {
-                shared = max(shared, read(bulk, self.bounds(LINK_LEAD_NS, bulk.time)));
+    fn over_link(&self, longest: &mut Longest) -> Option<bool> {
+        let shared = max(self.wait(&self.link, LINK_LEAD_NS), self.wait(&self.share, LINK_LEAD_NS));
+        if self.is_limit(&self.guarantee) {
+            let own = self.wait(&self.guarantee, CEILING_LEAD_NS);
+            if own <= shared {
+                let allowed = self.allowed(&self.guarantee, own);
+                longest.take(own, allowed);
+                return if own <= allowed { Some(true) } else { None };
             }
-            if let Some(own) = &self.guarantee {
-                let clock = own.clock.get();
-                if clock <= shared {
-                    shared = read(own, self.bounds(CEILING_LEAD_NS, 0));
-                } else if clock < self.now + GUARANTEE_LEAD_NS {
-                    // Borrowed: counts against the guarantee up to the lead, and beyond it is forgiven.
-                    read(own, self.bounds(CEILING_LEAD_NS, 0));
-                }
-            }
-            at = max(at, shared);
         }
-        if let Some(tier) = &self.tier {
-            at = max(at, read(tier, self.bounds(CEILING_LEAD_NS, 0)));
+        longest.take(shared, self.horizon);
+        if shared <= self.horizon { Some(false) } else { None }
+    }
+
+    /// Returns whether a ceiling may let a packet wait for so long, with so much left of the reserve.
+    #[inline(always)]
+    fn may_wait(&self, ceiling: &Booking<C>, wait: u64, left: u64) -> bool {
+        let Some(others) = wait.saturating_sub(self.horizon).checked_div(ceiling.time) else { return true };
+        wait <= self.horizon || (wait <= self.room(ceiling) && self.reserve.is_fair(others, left))
+    }
+
+    /// Books the packet: max(now, link or guarantee, tier, pod).
+    #[inline(always)]
+    fn book(&self, by_guarantee: bool) -> u64 {
+        let mut at = max(self.book_on(&self.link, LINK_LEAD_NS), self.book_on(&self.share, LINK_LEAD_NS));
+        if by_guarantee {
+            at = self.book_on(&self.guarantee, CEILING_LEAD_NS);
+        } else if self.guarantee.clock.get() < self.now + GUARANTEE_LEAD_NS {
+            // Borrowed: counts against the guarantee up to the lead, and beyond it is forgiven.
+            self.book_on(&self.guarantee, CEILING_LEAD_NS);
         }
-        if let Some(pod) = &self.pod {
-            at = max(at, read(pod, self.bounds(CEILING_LEAD_NS, 0)));
-        }
-        at
+        at = max(at, self.book_on(&self.tier, CEILING_LEAD_NS));
+        at = max(at, self.book_on(&self.pod, CEILING_LEAD_NS));
+        max(at, self.now)
     }
 
     #[inline(always)]
-    fn bounds(&self, lead: u64, time: u64) -> Bounds {
+    fn is_limit(&self, booking: &Booking<C>) -> bool {
+        booking.cost ^ self.zero.get() != 0
+    }
+
+    #[inline(always)]
+    fn book_on(&self, booking: &Booking<C>, lead: u64) -> u64 {
+        if !self.is_limit(booking) {
+            return 0;
+        }
+        book(&booking.clock, self.now, self.bounds(booking, lead), booking.time)
+    }
+
+    /// How long the packet would wait for a clock.
+    #[inline(always)]
+    fn wait(&self, booking: &Booking<C>, lead: u64) -> u64 {
+        if !self.is_limit(booking) {
+            return 0;
+        }
+        self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now)
+    }
+
+    /// How long a wait a guarantee or ceiling allows.
+    #[inline(always)]
+    fn allowed(&self, booking: &Booking<C>, wait: u64) -> u64 {
+        if wait > self.horizon { self.room(booking) } else { self.horizon }
+    }
+
+    /// How far ahead a clock may schedule where H leaves TCP too little room.
+    #[inline(always)]
+    fn room(&self, booking: &Booking<C>) -> u64 {
+        max(time_on_link(self.room, booking.cost), self.horizon)
+    }
+
+    #[inline(always)]
+    fn bounds(&self, booking: &Booking<C>, lead: u64) -> Bounds {
         // One packet may take longer than the lead at a low rate; its time must still count.
-        Bounds { burst: self.burst, lead: max(lead, time) }
+        Bounds { burst: self.burst, lead: max(lead, booking.time) }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::generated::{bpf_skb_ancestor_cgroup_id, bpf_skb_ecn_set_ce, bpf_skb_load_bytes, bpf_skb_store_bytes},
+    helpers::generated::{
+        bpf_skb_ancestor_cgroup_id, bpf_skb_change_head, bpf_skb_ecn_set_ce, bpf_skb_load_bytes, bpf_skb_store_bytes,
+        bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    },
     programs::TcContext,
 };
 use weir_common::identity::{Address, Traits, mapped};
-use weir_ebpf::dscp;
+use weir_ebpf::{dscp, line::Lengths};
 
 /// Verdict that lets the next program on the hook run, and then the packet pass: `TCX_NEXT`, and `TC_ACT_UNSPEC` in
 /// clsact's terms, which are the same number.
@@ -15,6 +18,12 @@ pub(crate) const NEXT_PROGRAM: i32 = -1;
 /// `ETH_P_IP` and `ETH_P_IPV6` as `skb->protocol` holds them, in network byte order.
 const IPV4: u32 = 0x0800_u16.to_be() as u32;
 const IPV6: u32 = 0x86dd_u16.to_be() as u32;
+
+/// `ETH_P_8021Q` in network byte order.
+const ETH_P_8021Q: u16 = 0x8100_u16.to_be();
+/// Bytes of an Ethernet header, and where the protocol stands in it.
+const ETHERNET_LEN: u32 = 14;
+const ETHERNET_PROTOCOL: u32 = 12;
 
 /// Offsets into the IPv4 header (RFC 791).
 mod v4 {
@@ -117,11 +126,59 @@ impl Packet {
         unsafe { (*self.skb).wire_len }
     }
 
+    /// Returns whether it stands for several segments (GSO).
+    #[inline(always)]
+    pub(crate) fn is_burst(&self) -> bool {
+        // SAFETY: as above. Readable since 5.1.
+        unsafe { (*self.skb).gso_segs > 1 }
+    }
+
+    /// The VLAN tag beside the packet, if it has one.
+    #[inline(always)]
+    pub(crate) fn vlan_tag(&self) -> Option<u16> {
+        // SAFETY: as above.
+        unsafe { if (*self.skb).vlan_present != 0 { Some((*self.skb).vlan_tci as u16) } else { None } }
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_vlan_tag(&self, tag: u16) -> bool {
+        // SAFETY: helper call with the program's own context.
+        unsafe { bpf_skb_vlan_push(self.skb, ETH_P_8021Q, tag) == 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pop_vlan_tag(&self) {
+        // SAFETY: as above.
+        unsafe { bpf_skb_vlan_pop(self.skb) };
+    }
+
+    /// Gives a packet of a device without a link layer the header that an Ethernet device expects.
+    #[inline(always)]
+    pub(crate) fn push_ethernet_header(&self) -> bool {
+        if self.l2_len != 0 {
+            return true;
+        }
+        // SAFETY: as above; the addresses are zero.
+        unsafe {
+            let protocol = (*self.skb).protocol as u16;
+            bpf_skb_change_head(self.skb, ETHERNET_LEN, 0) == 0
+                && bpf_skb_store_bytes(self.skb, ETHERNET_PROTOCOL, (&raw const protocol).cast(), 2, 0) == 0
+        }
+    }
+
+    /// What its length on a line is computed from.
+    #[inline(always)]
+    pub(crate) fn lengths(&self) -> Lengths {
+        // SAFETY: as above. `gso_size` is readable since 5.7.
+        let (segments, segment) = unsafe { ((*self.skb).gso_segs, (*self.skb).gso_size) };
+        Lengths { packet: self.len(), wire: self.wire_len(), l2: self.l2_len, segments, segment }
+    }
+
     /// Departure time that the socket set, or 0.
     #[inline(always)]
     pub(crate) fn departure(&self) -> u64 {
-        // SAFETY: as above.
-        unsafe { (*self.skb).tstamp }
+        // SAFETY: as above. Not what the compiler remembers: see `uplink_tx`.
+        unsafe { (&raw const (*self.skb).tstamp).read_volatile() }
     }
 
     /// Sets the departure time, which `fq` obeys (`net/sched/sch_fq.c`): `CLOCK_MONOTONIC`, ns.
@@ -184,7 +241,8 @@ impl Packet {
         } else {
             0
         };
-        let content = u32::from_ne_bytes(self.load::<4>(l4 + content)?);
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.load::<12>(l4 + content)?;
+        let content = [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_ne_bytes);
         Some(Traits { destination, protocol, port, content })
     }
 

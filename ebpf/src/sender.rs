@@ -40,7 +40,7 @@ impl Sender {
     /// Finds out who sent a packet. `flags` are those of the interface by which it leaves, and bit n of `cgroup_levels`
     /// is set where some pod's cgroup is at level n of the tree.
     #[inline(always)]
-    pub(crate) fn of(packet: &Packet, flags: u16, cgroup_levels: u32) -> Self {
+    pub(crate) fn of(packet: &Packet, flags: u8, cgroup_levels: u32) -> Self {
         let ingress = packet.ingress();
         if ingress == 0 {
             return if packet.has_socket() { by_cgroup(packet, cgroup_levels) } else { made_by_kernel(packet) };
@@ -61,7 +61,7 @@ impl Sender {
 
 /// The slot that a packet from a bridge or VRF carries with it.
 #[inline(always)]
-fn carried(packet: &Packet, flags: u16) -> Option<u16> {
+fn carried(packet: &Packet, flags: u8) -> Option<u16> {
     if let Some(slot) = tag(packet) {
         packet.set_queue_mapping(0);
         return Some(slot);

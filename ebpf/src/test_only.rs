@@ -5,8 +5,7 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 use crate::{
     bridge,
     packet::{NEXT_PROGRAM, Packet},
-    pod_tx,
-    uplink_tx,
+    pod_tx, uplink_tx,
 };
 
 /// Sets `queue_mapping` from `mark` and does nothing else: what a run costs besides the program.

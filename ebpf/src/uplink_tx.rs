@@ -1,35 +1,41 @@
 //! Uplink NIC, egress: paces what belongs to a tier, passes the rest, and books both on the link's clock.
 
 use aya_ebpf::{
-    bindings::TC_ACT_SHOT, helpers::generated::bpf_ktime_get_ns, macros::classifier, maps::lpm_trie::Key,
+    bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT},
+    helpers::generated::bpf_ktime_get_ns,
+    macros::classifier,
+    maps::lpm_trie::Key,
     programs::TcContext,
 };
 use weir_common::{
     config::{
-        DSCP_KEEP, EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, POD_TIERED, PodConfig, TierConfig, UPLINK_POLICE,
-        UPLINKS as UPLINK_PLACES, UplinkConfig,
+        DSCP_KEEP, EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, POD_TIERED, PodConfig, TierConfig, UPLINK_LINE,
+        UPLINK_POLICE, UPLINKS as UPLINK_PLACES, UplinkConfig,
     },
     counters::{Class, Unknown, delay_bucket},
     reason::{DropReason, Exit, Program},
-    state::UplinkState,
-    units::time_on_link,
+    state::{TierState, UplinkState},
+    units::{Cost, time_on_link},
 };
 use weir_ebpf::{
     cell::Cell,
     clock::{Bounds, book},
     exempt::{self, Answer},
+    line::line_len,
     load::{LOAD_SHIFT, LoadCells, close_window},
     pacing::{Booking, Decision, LINK_LEAD_NS, Request},
+    reserve::Reserve,
 };
 
 use crate::{
     count,
     maps::{
-        EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, PODS, SAMPLES, TIER_STATE, TIERS, UPLINK_STATE, UPLINKS,
-        count_exit, interface,
+        Ahead, EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, PODS, SAMPLES, TIER_STATE, TIERS, UPLINK_STATE,
+        UPLINKS, count_exit, interface,
     },
     packet::{Destination, NEXT_PROGRAM, Packet},
     sender::Sender,
+    split,
 };
 
 /// Paces or passes a packet that is about to leave by the uplink's NIC.
@@ -45,6 +51,7 @@ pub(crate) fn verdict(ctx: &TcContext) -> i32 {
     count_exit(Program::UplinkTx, exit);
     match exit {
         Exit::DropHorizon | Exit::DropPoliced => TC_ACT_SHOT,
+        Exit::Split => TC_ACT_REDIRECT,
         Exit::Counted
         | Exit::UnknownInterface
         | Exit::NotIp
@@ -55,34 +62,51 @@ pub(crate) fn verdict(ctx: &TcContext) -> i32 {
         | Exit::Marked
         | Exit::NoMapValue
         | Exit::Tagged
-        | Exit::NoPod => NEXT_PROGRAM,
+        | Exit::NoPod
+        | Exit::DropNoPort => NEXT_PROGRAM,
     }
 }
 
 /// The packet, where it leaves, and when it came.
 struct Leaving<'a> {
     packet: Packet,
+    /// The interface's number where bursts are split, or 0.
+    port: u8,
     uplink_id: u16,
     uplink: &'a UplinkConfig,
     state: *mut UplinkState,
+    /// Length as an Ethernet frame: what is counted.
     wire_len: u32,
+    /// Length on the line: what is booked.
+    line_len: u32,
     now: u64,
+}
+
+/// What became of a packet that waits for clocks.
+struct Obeyed {
+    exit: Exit,
+    /// How long it waits, in ns.
+    wait: u64,
 }
 
 #[inline(always)]
 fn shape(ctx: &TcContext) -> Exit {
     // SAFETY: read of the context's own field.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, flags, .. }) = interface(ifindex) else {
+    let Some(&InterfaceConfig { uplink: uplink_id, l2_len, flags, port, .. }) = interface(ifindex) else {
         return Exit::UnknownInterface;
     };
     let packet = Packet::new(ctx, l2_len);
+    let returning = split::returning(&packet);
     let (Some(uplink), Some(state)) =
         (UPLINKS.get(u32::from(uplink_id)), UPLINK_STATE.get_ptr_mut(u32::from(uplink_id)))
     else {
         return Exit::NoMapValue;
     };
     let wire_len = packet.wire_len();
+    let line_len = if uplink.flags & UPLINK_LINE != 0 { line_len(uplink, &packet.lengths()) } else { wire_len };
+    // SAFETY: field of a map value that was just looked up. For what it is: see `Request::zero`.
+    let line_len = line_len ^ unsafe { (&raw const (*state).zero).read_volatile() } as u32;
     match is_exempt(packet.destination(), uplink_id) {
         Err(exit) => return exit,
         Ok(true) => {
@@ -93,8 +117,11 @@ fn shape(ctx: &TcContext) -> Exit {
     }
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    let sender = Sender::of(&packet, flags, uplink.cgroup_levels);
-    let leaving = Leaving { packet, uplink_id, uplink, state, wire_len, now };
+    let sender = match returning {
+        Some(slot) => Sender::Pod(slot),
+        None => Sender::of(&packet, flags, uplink.cgroup_levels),
+    };
+    let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now };
     match sender {
         Sender::Pod(slot) => leaving.of_pod(slot),
         Sender::Node => leaving.interactive(),
@@ -108,55 +135,63 @@ impl Leaving<'_> {
         let (Some(pod), Some(state)) = (PODS.get(u32::from(slot)), POD_STATE.get_ptr_mut(u32::from(slot))) else {
             return Exit::NoMapValue;
         };
-        let place = self.place();
-        // SAFETY: element of an array in a map value that was just looked up; `place` is below its length.
-        let pod_clock = unsafe { MapCell::new((&raw mut (*state).ceilings).cast::<u64>().add(place)) };
-        let pod_booking = booking(pod_clock, pod.ceilings[place], self.wire_len);
-        let Some((tier_id, tier)) = self.tier_of(pod) else {
-            return self.limited_alone(slot, pod, pod_booking);
-        };
-        self.of_tier(slot, tier_id, tier, pod_booking)
-    }
-
-    /// The uplink's place in arrays that are indexed by uplink ids.
-    #[inline(always)]
-    fn place(&self) -> usize {
         // In this form the verifier sees that it is within the bounds.
-        usize::from(self.uplink_id) & (UPLINK_PLACES - 1)
-    }
-
-    /// The pod's tier, if it has one on this uplink.
-    #[inline(always)]
-    fn tier_of(&self, pod: &PodConfig) -> Option<(u16, &'static TierConfig)> {
-        let id = pod.tiers[self.place()];
-        if id == 0 {
-            return None;
+        let place = usize::from(self.uplink_id) & (UPLINK_PLACES - 1);
+        // SAFETY: element of an array in a map value that was just looked up; `place` is below its length.
+        let clock = unsafe { MapCell::new((&raw mut (*state).ceilings).cast::<u64>().add(place)) };
+        let ceiling = self.booking(clock, pod.ceilings[place]);
+        // Id 0 is a tier without limits.
+        let id = pod.tiers[place];
+        let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
+            return Exit::NoMapValue;
+        };
+        if id != 0 && tier.uplink == self.uplink_id {
+            return self.of_tier(slot, id, tier, clocks, ceiling);
         }
-        let tier = TIERS.get(u32::from(id))?;
-        if tier.uplink == self.uplink_id { Some((id, tier)) } else { None }
+        if ceiling.cost != 0 {
+            return self.limited_alone(slot, pod, clocks, ceiling);
+        }
+        self.count_untiered(slot, pod);
+        count::of_pod(slot, |count| count::passed(count, self.wire_len));
+        self.interactive()
     }
 
-    /// A pod without a tier on this uplink: interactive, but for its own ceiling.
+    /// Counts apart what a pod of some tier sends without one.
     #[inline(always)]
-    fn limited_alone(&self, slot: u16, pod: &PodConfig, ceiling: Option<Booking<MapCell>>) -> Exit {
+    fn count_untiered(&self, slot: u16, pod: &PodConfig) {
         if pod.flags & POD_TIERED != 0 {
             count::of_pod(slot, |count| {
                 count.untiered_bytes += u64::from(self.wire_len);
                 count.untiered_uplink = u64::from(self.uplink_id);
             });
         }
-        if ceiling.is_none() {
-            count::of_pod(slot, |count| count::passed(count, self.wire_len));
-            return self.interactive();
+    }
+
+    /// A pod without a tier on this uplink: interactive, but for its own ceiling.
+    #[inline(always)]
+    fn limited_alone(&self, slot: u16, pod: &PodConfig, clocks: *mut TierState, ceiling: Booking<MapCell>) -> Exit {
+        if self.is_split(slot) {
+            return Exit::Split;
         }
-        let horizon = u64::from(self.uplink.horizon_max_ns);
-        let request = self.request(None, None, None, None, ceiling, horizon);
-        let exit = self.obey(&request, slot);
+        self.count_untiered(slot, pod);
+        self.reserve().clear(self.now);
+        let request = self.request(&TierConfig::default(), clocks, ceiling, 0, u64::from(self.uplink.horizon_max_ns));
+        let Obeyed { exit, .. } = self.obey(&request, slot);
         if !exit.is_drop() {
             self.book_interactive();
             count::class(self.uplink_id, Class::Interactive, self.wire_len);
         }
         exit
+    }
+
+    /// Sends a burst to be split that would keep others waiting for more than δ.
+    #[inline(always)]
+    fn is_split(&self, slot: u16) -> bool {
+        self.uplink.splitter != 0
+            && self.port != 0
+            && self.packet.is_burst()
+            && time_on_link(self.line_len, self.uplink.capacity) > u64::from(self.uplink.delta_ns)
+            && split::send(&self.packet, self.uplink.splitter, self.port, slot)
     }
 
     /// A packet of an unknown sender: interactive. If it is a pod's after all, its sample says so.
@@ -173,35 +208,31 @@ impl Leaving<'_> {
     }
 
     #[inline(always)]
-    fn of_tier(&self, slot: u16, tier_id: u16, tier: &TierConfig, pod: Option<Booking<MapCell>>) -> Exit {
-        let Some(clocks) = TIER_STATE.get_ptr_mut(u32::from(tier_id)) else {
-            return Exit::NoMapValue;
-        };
+    fn of_tier(
+        &self,
+        slot: u16,
+        tier_id: u16,
+        tier: &TierConfig,
+        clocks: *mut TierState,
+        ceiling: Booking<MapCell>,
+    ) -> Exit {
+        if self.is_split(slot) {
+            return Exit::Split;
+        }
         let load = self.load();
         close_window(&load, self.now);
+        self.reserve().clear(self.now);
         let (delta, min, max) = (self.uplink.delta_ns, self.uplink.horizon_min_ns, self.uplink.horizon_max_ns);
-        let horizon = if self.polices() {
-            u64::from(max)
+        // Without `fq` a packet cannot wait for the link: only ceilings are held.
+        let (capacity, horizon) = if self.polices() {
+            (0, u64::from(max))
         } else {
-            weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into())
+            let horizon =
+                weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into());
+            (self.uplink.capacity, horizon)
         };
-        // SAFETY: fields of map values that were just looked up.
-        let (link, guarantee, ceiling) = unsafe {
-            (
-                MapCell::new(&raw mut (*self.state).clock),
-                MapCell::new(&raw mut (*clocks).guarantee),
-                MapCell::new(&raw mut (*clocks).ceiling),
-            )
-        };
-        let request = self.request(
-            booking(link, self.uplink.capacity, self.wire_len),
-            self.share(),
-            booking(guarantee, tier.guarantee, self.wire_len),
-            booking(ceiling, tier.ceiling, self.wire_len),
-            pod,
-            horizon,
-        );
-        let exit = self.obey(&request, slot);
+        let request = self.request(tier, clocks, ceiling, capacity, horizon);
+        let Obeyed { exit, wait } = self.obey(&request, slot);
         if exit.is_drop() {
             count::of_tier(tier_id, |count| {
                 count.dropped_bytes += u64::from(self.wire_len);
@@ -213,81 +244,115 @@ impl Leaving<'_> {
             self.packet.set_dscp(tier.dscp);
         }
         count::class(self.uplink_id, Class::Bulk, self.wire_len);
-        let departure = self.packet.departure();
-        let delay = if departure > self.now { departure - self.now } else { 0 };
         count::of_tier(tier_id, |count| {
             count.bytes += u64::from(self.wire_len);
             count.packets += 1;
             count.marked += u64::from(matches!(exit, Exit::Marked));
-            count.delay_sum_ns += delay;
-            count.delay[delay_bucket(delay) & (weir_common::counters::DELAY_BUCKETS - 1)] += 1;
+            count.delay_sum_ns += wait;
+            count.delay[delay_bucket(wait) & (weir_common::counters::DELAY_BUCKETS - 1)] += 1;
         });
         exit
     }
 
-    /// The packet on the clock of bulk alone. None if nothing is steady and nothing is booked there any more; as long
+    /// What a packet of this tier is held against on a link of this rate.
+    #[inline(always)]
+    fn request(
+        &self,
+        tier: &TierConfig,
+        clocks: *mut TierState,
+        pod: Booking<MapCell>,
+        link: Cost,
+        horizon: u64,
+    ) -> Request<MapCell, Ahead> {
+        // SAFETY: fields of map values that were just looked up.
+        let (clock, guarantee, ceiling) = unsafe {
+            (
+                MapCell::new(&raw mut (*self.state).clock),
+                MapCell::new(&raw mut (*clocks).guarantee),
+                MapCell::new(&raw mut (*clocks).ceiling),
+            )
+        };
+        Request {
+            now: self.now,
+            link: self.booking(clock, link),
+            share: self.share(link),
+            guarantee: self.booking(guarantee, tier.guarantee),
+            tier: self.booking(ceiling, tier.ceiling),
+            pod,
+            burst: u64::from(self.uplink.burst_ns),
+            horizon,
+            room: self.uplink.room_bytes,
+            reserve: self.reserve(),
+            // SAFETY: as above.
+            zero: unsafe { MapCell::new(&raw mut (*self.state).zero) },
+        }
+    }
+
+    /// The packet on the clock of bulk alone: no limit if nothing is steady and nothing is booked there any more. As long
     /// as something is, packets must not be stamped earlier than those before them.
     #[inline(always)]
-    fn share(&self) -> Option<Booking<MapCell>> {
+    fn share(&self, link: Cost) -> Booking<MapCell> {
         // SAFETY: fields of a map value that was just looked up.
         let (clock, stretch) =
             unsafe { (MapCell::new(&raw mut (*self.state).bulk), MapCell::new(&raw mut (*self.state).stretch)) };
         let stretch = stretch.get();
-        if stretch == 0 && clock.get() <= self.now {
-            return None;
-        }
-        let time = time_on_link(self.wire_len, self.uplink.capacity);
-        Some(Booking { clock, time: time + ((time * stretch) >> LOAD_SHIFT) })
+        let time = time_on_link(self.line_len, link);
+        let cost = if stretch == 0 && clock.get() <= self.now { 0 } else { link };
+        Booking { clock, time: time + ((time * stretch) >> LOAD_SHIFT), cost }
     }
 
     #[inline(always)]
-    fn request(
-        &self,
-        link: Option<Booking<MapCell>>,
-        share: Option<Booking<MapCell>>,
-        guarantee: Option<Booking<MapCell>>,
-        tier: Option<Booking<MapCell>>,
-        pod: Option<Booking<MapCell>>,
-        horizon: u64,
-    ) -> Request<MapCell> {
-        Request {
-            now: self.now,
-            socket: self.packet.departure(),
-            // Without `fq` a packet cannot wait for the link: only ceilings are held.
-            link: if self.polices() { None } else { link },
-            share,
-            guarantee,
-            tier,
-            pod,
-            burst: u64::from(self.uplink.burst_ns),
-            horizon,
+    fn booking(&self, clock: MapCell, cost: Cost) -> Booking<MapCell> {
+        Booking { clock, time: time_on_link(self.line_len, cost), cost }
+    }
+
+    /// What ceilings may schedule beyond the horizon: nothing where a packet cannot wait.
+    #[inline(always)]
+    fn reserve(&self) -> Reserve<Ahead> {
+        Reserve {
+            account: Ahead::of(self.uplink_id, self.state),
+            limit: if self.polices() { 0 } else { u64::from(self.uplink.reserve_ns) },
+            time: time_on_link(self.line_len, self.uplink.capacity),
         }
     }
 
     /// Decides on a packet, marks, stamps and counts it for its pod.
     #[inline(always)]
-    fn obey(&self, request: &Request<MapCell>, slot: u16) -> Exit {
+    fn obey(&self, request: &Request<MapCell, Ahead>, slot: u16) -> Obeyed {
         let polices = self.polices();
-        let Decision::At(at) = request.decide() else {
+        let socket = self.packet.departure();
+        let Decision::At { departure, late, beyond } = request.decide() else {
             let exit = if polices { Exit::DropPoliced } else { Exit::DropHorizon };
             count::of_pod(slot, |count| count.dropped[drop_reason(exit) as usize] += 1);
-            return exit;
+            return Obeyed { exit, wait: 0 };
         };
+        let mut wait = 0;
         if !polices {
-            self.packet.set_departure(at);
+            self.packet.set_departure(departure);
+            // Read back, it is unknown to the kernel's verifier, which otherwise walks every way to it by itself.
+            let departure = self.packet.departure();
+            wait = departure.saturating_sub(self.now);
+            if beyond {
+                request.reserve.enter(departure);
+            }
+            // What the packet's own socket asks for is a wish: it leaves no earlier, and waits for itself alone.
+            if socket > departure {
+                self.packet.set_departure(socket);
+            }
         }
-        let marked = at - self.now > request.horizon / 2 && self.packet.set_ce();
+        let marked = late && self.packet.set_ce();
         count::of_pod(slot, |count| {
             count::passed(count, self.wire_len);
             count.marked += u64::from(marked);
         });
-        if marked { Exit::Marked } else { Exit::Paced }
+        Obeyed { exit: if marked { Exit::Marked } else { Exit::Paced }, wait }
     }
 
     /// Whether packets cannot wait here and are dropped instead.
     #[inline(always)]
     fn polices(&self) -> bool {
-        self.uplink.flags & UPLINK_POLICE != 0
+        // SAFETY: a map value. Read anew each time: see `Request::zero`.
+        unsafe { (&raw const self.uplink.flags).read_volatile() & UPLINK_POLICE != 0 }
     }
 
     /// Passes at once; the link's clock knows that the time is taken.
@@ -300,7 +365,7 @@ impl Leaving<'_> {
 
     #[inline(always)]
     fn book_interactive(&self) {
-        let time = time_on_link(self.wire_len, self.uplink.capacity);
+        let time = time_on_link(self.line_len, self.uplink.capacity);
         // SAFETY: field of a map value that was just looked up.
         let clock = unsafe { MapCell::new(&raw mut (*self.state).clock) };
         book(&clock, self.now, Bounds { burst: self.uplink.burst_ns.into(), lead: LINK_LEAD_NS }, time);
@@ -322,11 +387,6 @@ impl Leaving<'_> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn booking(clock: MapCell, cost: u64, wire_len: u32) -> Option<Booking<MapCell>> {
-    if cost == 0 { None } else { Some(Booking { clock, time: time_on_link(wire_len, cost) }) }
 }
 
 #[inline(always)]

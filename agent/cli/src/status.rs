@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use weir_api::admin::v1::{Finding, Pod, PodDesired, PodObserved, Reconcile, Snapshot, Tier, Uplink, pod_desired::Place};
+use weir_api::admin::v1::{
+    Finding, Pod, PodDesired, PodObserved, Reconcile, Snapshot, Tier, Uplink, pod_desired::Place,
+};
 
 use crate::{
     output::table as columns,
@@ -154,10 +156,7 @@ fn pods(pods: &[Pod], all: bool) -> Option<String> {
         let own = |value| if is_without_interface(pod) { NONE.to_owned() } else { count(value) };
         [
             format!("{}/{}", pod.namespace, pod.name),
-            desired
-                .map(tier_names)
-                .filter(|names| !names.is_empty())
-                .unwrap_or_else(|| "interactive".to_owned()),
+            desired.map(tier_names).filter(|names| !names.is_empty()).unwrap_or_else(|| "interactive".to_owned()),
             units::rate_or_none(
                 desired.into_iter().flat_map(|desired| &desired.ceilings).map(|own| own.rate_bits_per_second).min(),
             ),

@@ -28,8 +28,22 @@ pub const FEW_BYTES: u64 = 64 << 10;
 const TUNNELLED_PART: u64 = 50;
 /// Kinds of links (`IFLA_INFO_KIND`) whose packets leave inside others.
 const TUNNELS: [&str; 16] = [
-    "amt", "bareudp", "geneve", "gre", "gretap", "gtp", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "sit", "tun", "vti",
-    "vxlan", "wireguard", "xfrm",
+    "amt",
+    "bareudp",
+    "geneve",
+    "gre",
+    "gretap",
+    "gtp",
+    "ip6gre",
+    "ip6gretap",
+    "ip6tnl",
+    "ipip",
+    "sit",
+    "tun",
+    "vti",
+    "vxlan",
+    "wireguard",
+    "xfrm",
 ];
 
 /// What was found lately.
@@ -172,8 +186,7 @@ impl Escapes {
 impl Reading {
     fn of(snapshot: &Snapshot) -> Self {
         let pods = snapshot.pods.iter().map(|(key, pod)| {
-            let counters =
-                Pod { slot: pod.slot, lost_samples: pod.lost_samples, untiered_bytes: pod.untiered_bytes };
+            let counters = Pod { slot: pod.slot, lost_samples: pod.lost_samples, untiered_bytes: pod.untiered_bytes };
             (key.clone(), counters)
         });
         let tunnelled = snapshot.uplinks.iter().map(|(name, uplink)| (name.clone(), uplink.tunnelled_bytes));

@@ -41,12 +41,35 @@ impl Host {
         matches!(kind, Some("bridge" | "vrf")).then_some(master)
     }
 
+    /// Weir's own veth on which bursts are split, if both ends are up.
+    #[must_use]
+    pub fn splitter(&self) -> Option<Splitter> {
+        let end = |name: &str| {
+            let is_end = |link: &Link| link.name == name && link.kind.as_deref() == Some("veth") && link.up;
+            self.links.iter().find(|(_, link)| is_end(link)).map(|(&ifindex, _)| ifindex)
+        };
+        let [bursts, segments] = SPLITTER;
+        Some(Splitter { bursts: end(bursts)?, segments: end(segments)? })
+    }
+
     /// The bridge that an interface is a port of.
     #[must_use]
     pub fn bridge(&self, ifindex: u32) -> Option<u32> {
         let master = self.links.get(&ifindex)?.master?;
         (self.links.get(&master)?.kind.as_deref() == Some("bridge")).then_some(master)
     }
+}
+
+/// Names of the two ends of Weir's own veth: bursts go in at the first, and come out of the second as segments.
+pub const SPLITTER: [&str; 2] = ["weir-split0", "weir-split1"];
+
+/// ifindexes of Weir's own veth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Splitter {
+    /// Where bursts go in.
+    pub bursts: u32,
+    /// Where segments come out.
+    pub segments: u32,
 }
 
 /// A network interface of the node.

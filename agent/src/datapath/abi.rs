@@ -23,6 +23,7 @@ macro_rules! plain {
 }
 
 plain!(
+    u32,
     InterfaceConfig,
     PodConfig,
     TierConfig,

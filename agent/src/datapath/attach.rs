@@ -155,7 +155,7 @@ fn is_first(hooks: &BTreeMap<u32, Hooks>, ifindex: u32, program: Program) -> boo
 /// Which way the packets go that a program sees.
 pub(super) fn direction(program: Program) -> TcAttachType {
     match program {
-        Program::PodTx | Program::BridgeRx => TcAttachType::Ingress,
+        Program::PodTx | Program::BridgeRx | Program::SplitRx => TcAttachType::Ingress,
         Program::PodRx | Program::UplinkTx | Program::BridgeTx => TcAttachType::Egress,
     }
 }

@@ -15,6 +15,7 @@ impl Datapath {
         let tables = &mut self.tables;
         match *change {
             Change::Reset(kind, id) => self.reset(kind, id),
+            Change::PutPort(port, ifindex) => tables.ports.set(port, ifindex),
             Change::PutUplink(id, config) => tables.uplinks.set(id, config),
             Change::AddExempt(id, network) => tables.exempt.add(id, network),
             Change::PutTier(id, config) => tables.tiers.set(id, config),
@@ -43,6 +44,7 @@ impl Datapath {
             Change::RemoveTier(id) => tables.tiers.set(id, TierConfig::default()),
             Change::RemoveExempt(id, network) => tables.exempt.remove(id, network),
             Change::RemoveUplink(id) => tables.uplinks.set(id, UplinkConfig::default()),
+            Change::RemovePort(port) => tables.ports.set(port, 0),
         }
     }
 

@@ -35,7 +35,12 @@ pub(super) fn unpin_others(object: &[u8], folder: &Path) {
             flags: map.map_flags(),
         };
         if pinned != wanted {
-            warn!(map = name, ?pinned, ?wanted, "a pinned map has another shape: it is made anew, and what it held is lost");
+            warn!(
+                map = name,
+                ?pinned,
+                ?wanted,
+                "a pinned map has another shape: it is made anew, and what it held is lost"
+            );
             // The loader says what is wrong if it is still there.
             let _ = fs::remove_file(&pin);
         }

@@ -25,6 +25,7 @@ impl Datapath {
         state.tiers = tables.tiers.all()?.into_iter().filter(|(_, tier)| is_owned(tier.owner)).collect();
         state.uplinks = tables.uplinks.all()?.into_iter().filter(|(_, uplink)| is_owned(uplink.owner)).collect();
         state.exempt = tables.exempt.all()?;
+        state.ports = tables.ports.all()?.into_iter().filter(|(_, ifindex)| *ifindex != 0).collect();
         Ok(state)
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn remove_other_versions(pins: &Pins) -> Result<Vec<PathBuf>, Datapat
     let Some(root) = pins.root.parent() else { return Ok(Vec::new()) };
     let others: Vec<PathBuf> = versions(root).into_iter().filter(|version| *version != pins.root).collect();
     for version in &others {
-        remove_tree(version).map_err(|source| DatapathError::Call { call: "removing another version's pins", source })?;
+        remove_tree(version)
+            .map_err(|source| DatapathError::Call { call: "removing another version's pins", source })?;
     }
     Ok(others)
 }

@@ -23,6 +23,10 @@ pub struct Input {
     pub ingress_ifindex: u32,
     /// `skb->wire_len`, or 0 for the frame's own length.
     pub wire_len: u32,
+    /// Segments that the packet stands for, and the payload of each; 0 for a packet that is one.
+    pub gso_segs: u32,
+    /// See there.
+    pub gso_size: u32,
     /// `skb->tstamp`.
     pub tstamp: u64,
     /// How often to run.
@@ -59,7 +63,8 @@ struct Context {
     wire_len: u32,
     gso_segs: u32,
     sk: u64,
-    gso_size_and_type: [u32; 2],
+    gso_size: u32,
+    tstamp_type: u32,
     hwtstamp: u64,
 }
 
@@ -72,6 +77,8 @@ pub fn run(program: &ProgramFd, input: &Input) -> Result<Output, DatapathError> 
         ingress_ifindex: input.ingress_ifindex,
         ifindex: input.ifindex,
         wire_len: input.wire_len,
+        gso_segs: input.gso_segs,
+        gso_size: input.gso_size,
         tstamp: input.tstamp,
         ..Context::default()
     };

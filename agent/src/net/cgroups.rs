@@ -79,10 +79,9 @@ fn legacy(mounts: impl Iterator<Item = PathBuf>, missing: &BTreeSet<String>) -> 
 /// # Errors
 /// As [`find`].
 pub fn legacy_pods() -> Result<Option<PathBuf>> {
-    let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(|error| Error::Unreadable {
-        path: "/proc/self/mountinfo".into(),
-        reason: error.to_string(),
-    })?;
+    let mounts = Process::myself()
+        .and_then(|process| process.mountinfo())
+        .map_err(|error| Error::Unreadable { path: "/proc/self/mountinfo".into(), reason: error.to_string() })?;
     let with_pods = |kind: &str| {
         let mut of_kind = mounts.0.iter().filter(|mount| mount.fs_type == kind).map(|mount| &mount.mount_point);
         of_kind.find(|mount| has_pods(mount)).cloned()

@@ -28,6 +28,15 @@ pub(super) struct HookKeeper {
     bases: BTreeMap<u32, Base>,
 }
 
+/// What was found in the way of the uplinks' programs.
+#[derive(Debug, Default)]
+pub(super) struct KeptHooks {
+    /// Interfaces that are left alone.
+    pub(super) notes: Vec<Rejection>,
+    /// What could not be replaced, by uplink.
+    pub(super) failed: Vec<(String, String)>,
+}
+
 impl HookKeeper {
     pub(super) fn new(state: StateFolder, take_over: bool) -> anyhow::Result<Self> {
         let recorded = state.hooks()?;
@@ -54,43 +63,49 @@ impl HookKeeper {
     }
 
     /// Takes interfaces out of `desired` on which an uplink's program has no place, or makes one where Weir may take over.
-    /// Returns a note for each.
-    pub(super) async fn keep(
-        &mut self,
-        netlink: &Netlink,
-        host: &mut Host,
-        desired: &mut Desired,
-    ) -> anyhow::Result<Vec<Rejection>> {
-        let mut notes = Vec::new();
+    pub(super) async fn keep(&mut self, netlink: &Netlink, host: &mut Host, desired: &mut Desired) -> KeptHooks {
+        let mut kept = KeptHooks::default();
         for (uplink, wanted) in &mut desired.uplinks {
             let mut refused = BTreeSet::new();
             for (&ifindex, interface) in &wanted.interfaces {
                 match host.links.get(&ifindex).and_then(|link| link.blocked.clone()) {
                     None => {}
                     Some(Blocked::IngressQdisc) if self.take_over => {
-                        self.record(ifindex, RecordedHook { name: interface.clone(), had_ingress: true })?;
-                        netlink.replace_ingress(ifindex).await?;
-                        self.bases.insert(ifindex, Base::Clsact);
-                        if let Some(link) = host.links.get_mut(&ifindex) {
-                            link.blocked = None;
+                        match self.replace_ingress(netlink, ifindex, interface).await {
+                            Ok(()) => unblock(host, ifindex),
+                            Err(error) => {
+                                refused.insert(ifindex);
+                                let error = format!("cannot replace the ingress qdisc of {interface}: {error:#}");
+                                kept.failed.push((uplink.clone(), error));
+                            }
                         }
                     }
                     Some(blocked) => {
                         refused.insert(ifindex);
-                        notes.push(note(uplink, format!("interface {interface} {}", in_the_way(&blocked))));
+                        kept.notes.push(note(uplink, format!("interface {interface} {}", in_the_way(&blocked))));
                     }
                 }
             }
             wanted.interfaces.retain(|ifindex, _| !refused.contains(ifindex));
         }
-        Ok(notes)
+        kept
+    }
+
+    /// Puts clsact in the place of somebody else's ingress qdisc.
+    async fn replace_ingress(&mut self, netlink: &Netlink, ifindex: u32, interface: &str) -> anyhow::Result<()> {
+        self.record(ifindex, RecordedHook { name: interface.to_owned(), had_ingress: true })?;
+        netlink.replace_ingress(ifindex).await?;
+        self.bases.insert(ifindex, Base::Clsact);
+        Ok(())
     }
 
     /// Makes clsact where one of these changes attaches a program and there is none.
     pub(super) async fn prepare(&mut self, netlink: &Netlink, host: &Host, changes: &[Change]) -> anyhow::Result<()> {
         let attached: BTreeSet<u32> = changes.iter().filter_map(attachment).map(|(ifindex, _)| ifindex).collect();
-        let missing: Vec<u32> =
-            attached.into_iter().filter(|ifindex| self.bases.get(ifindex).is_none_or(|base| *base == Base::None)).collect();
+        let missing: Vec<u32> = attached
+            .into_iter()
+            .filter(|ifindex| self.bases.get(ifindex).is_none_or(|base| *base == Base::None))
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -167,6 +182,12 @@ fn attachment(change: &Change) -> Option<(u32, Program)> {
     }
 }
 
+fn unblock(host: &mut Host, ifindex: u32) {
+    if let Some(link) = host.links.get_mut(&ifindex) {
+        link.blocked = None;
+    }
+}
+
 fn in_the_way(blocked: &Blocked) -> String {
     match blocked {
         Blocked::IngressQdisc => "has an ingress qdisc, beside which this kernel (before 6.6) has no place for a program \
@@ -181,10 +202,5 @@ fn in_the_way(blocked: &Blocked) -> String {
 }
 
 fn note(uplink: &str, message: String) -> Rejection {
-    Rejection {
-        object: ObjectRef { kind: "Uplink".to_owned(), name: uplink.to_owned() },
-        location: None,
-        reason: reasons::HOOK_TAKEN.to_owned(),
-        message,
-    }
+    Rejection { object: ObjectRef::uplink(uplink), location: None, reason: reasons::HOOK_TAKEN.to_owned(), message }
 }

@@ -48,9 +48,9 @@ use crate::{
 
 use attempts::Failed;
 use departed::Departed;
+use failures::Failures;
 use hooks::HookKeeper;
 use look::Expected;
-use failures::Failures;
 use qdiscs::QdiscKeeper;
 
 /// What the loop is told at its start.

@@ -1,6 +1,9 @@
 //! Keeps `fq` on the devices that carry an uplink, and remembers what was there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use tracing::info;
 use weir_core::{
@@ -18,6 +21,9 @@ use crate::{
     state::{RecordedQdisc, RecordedQdiscs, StateFolder},
 };
 
+/// A kernel without `fq` is asked for it again after this time: each question may start `modprobe`.
+const ASK_AGAIN: Duration = Duration::from_mins(10);
+
 /// Keeps the qdiscs of uplinks as they should be.
 pub(super) struct QdiscKeeper {
     state: StateFolder,
@@ -26,6 +32,8 @@ pub(super) struct QdiscKeeper {
     /// What the last look that succeeded led to, for rounds that change no interface. A look that fails leaves it as
     /// it is, because a device that is missing here gets its old qdisc back.
     last: Option<(BTreeMap<String, BTreeSet<u32>>, Kept)>,
+    /// Whether this kernel has `fq`, and when it was asked.
+    has_fq: Option<(bool, Instant)>,
 }
 
 /// What became of the uplinks' devices.
@@ -50,7 +58,7 @@ pub(super) struct Kept {
 impl QdiscKeeper {
     pub(super) fn new(state: StateFolder, take_over: bool) -> anyhow::Result<Self> {
         let recorded = state.qdiscs()?;
-        Ok(Self { state, take_over, recorded, last: None })
+        Ok(Self { state, take_over, recorded, last: None, has_fq: None })
     }
 
     /// Puts `fq` where it is missing, and takes interfaces out of `desired` that another shaper has.
@@ -84,7 +92,7 @@ impl QdiscKeeper {
         if desired.uplinks.is_empty() {
             return Ok(kept);
         }
-        let has_fq = netlink.has_fq().await?;
+        let has_fq = self.has_fq(netlink).await?;
         if !has_fq {
             kept.degraded.push(Degraded {
                 reason: Degraded::NO_FQ,
@@ -111,6 +119,18 @@ impl QdiscKeeper {
         Ok(kept)
     }
 
+    /// Asks the kernel once. Where there is no `fq` it is asked again now and then, because somebody may load the module.
+    async fn has_fq(&mut self, netlink: &Netlink) -> anyhow::Result<bool> {
+        if let Some((has_fq, asked)) = self.has_fq
+            && (has_fq || asked.elapsed() < ASK_AGAIN)
+        {
+            return Ok(has_fq);
+        }
+        let has_fq = netlink.has_fq().await?;
+        self.has_fq = Some((has_fq, Instant::now()));
+        Ok(has_fq)
+    }
+
     /// Looks after the devices of one uplink; says whether something was installed.
     #[allow(clippy::too_many_arguments)] // One call site; a struct of these would have no other use.
     async fn uplink(
@@ -131,9 +151,9 @@ impl QdiscKeeper {
             for carrier in carriers(&host.links, interface) {
                 let queues = host.links.get(&carrier).map_or(1, |link| link.tx_queues);
                 match decide(current.get(&carrier), queues, self.take_over) {
-                    Decision::Refuse { kind } => {
+                    Decision::Refuse { what } => {
                         kept.refused.insert(interface);
-                        kept.notes.push(another_shaper(name, &host.name(carrier), &kind));
+                        kept.notes.push(another_shaper(name, &host.name(carrier), &what));
                     }
                     Decision::Keep => {
                         kept.wanted.insert(carrier);
@@ -237,13 +257,13 @@ impl QdiscKeeper {
     }
 }
 
-fn another_shaper(uplink: &str, interface: &str, kind: &str) -> Rejection {
+fn another_shaper(uplink: &str, interface: &str, what: &str) -> Rejection {
     Rejection {
-        object: ObjectRef { kind: "Uplink".to_owned(), name: uplink.to_owned() },
+        object: ObjectRef::uplink(uplink),
         location: None,
         reason: "AnotherShaper".to_owned(),
         message: format!(
-            "interface {interface} has a {kind} qdisc that somebody set up, and two shapers would work against each \
+            "somebody set up the qdisc of interface {interface} ({what}), and two shapers would work against each \
              other: remove it (`tc qdisc del dev {interface} root`), or let Weir replace it with takeOver"
         ),
     }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 use weir_core::{
     desired::desired,
-    kernel::{Pacing, render},
+    kernel::{Pacing, needs_splitter, render},
     model::ObjectRef,
     plan::{Change, only_counts, plan},
-    snapshot::{PARTLY_APPLIED, Versions},
+    snapshot::{NOT_APPLIED, PARTLY_APPLIED, Versions},
 };
 
 use super::{
@@ -36,15 +36,25 @@ impl Reconciler {
         }
         let mut failures = Failures::default();
         let (mut wanted, mut findings) = desired(&self.world, &self.host, &self.settings.node);
-        findings.notes.extend(self.hooks.keep(&self.netlink, &mut self.host, &mut wanted).await?);
+        let hooks = self.hooks.keep(&self.netlink, &mut self.host, &mut wanted).await;
+        findings.notes.extend(hooks.notes);
+        for (uplink, error) in hooks.failed {
+            failures.add(Some(ObjectRef::uplink(&uplink)), NOT_APPLIED, error);
+        }
         let kept = self.qdiscs.keep(&self.netlink, &self.host, &mut wanted, look).await?;
         findings.notes.extend(kept.notes);
         for (uplink, error) in kept.failed {
-            let object = ObjectRef { kind: "Uplink".to_owned(), name: uplink };
-            failures.add(Some(object), PARTLY_APPLIED, error);
+            failures.add(Some(ObjectRef::uplink(&uplink)), PARTLY_APPLIED, error);
         }
 
         let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
+        if needs_splitter(&wanted, &pacing)
+            && self.host.splitter().is_none()
+            && let Err(error) = self.netlink.make_splitter().await
+        {
+            // Its event brings the next round, which uses it.
+            failures.add(None, PARTLY_APPLIED, format!("bursts are not split: {error}"));
+        }
         let names = self.host.names();
         let observed = self.datapath.observe(&names)?;
         let now = Instant::now();

@@ -17,19 +17,23 @@ pub struct InterfaceConfig {
     /// Bytes before the IP header: 14 for Ethernet, 0 for devices without a link layer (wireguard, tun, ppp).
     pub l2_len: u16,
     /// `INTERFACE_…` bits.
-    pub flags: u16,
+    pub flags: u8,
+    /// Number of an uplink's interface in `PORTS`, or 0: bursts are not split there.
+    pub port: u8,
 }
 
 /// The veth of a pod has a master (bridge or VRF), which replaces the veth in `skb->skb_iif`: `pod_tx` writes the slot
 /// into the packet.
-pub const INTERFACE_TAGS: u16 = 1;
+pub const INTERFACE_TAGS: u8 = 1;
 /// A bridge or VRF that pods' veths belong to: a packet that entered the node's IP layer here may carry a slot.
-pub const INTERFACE_SHARED: u16 = 1 << 1;
+pub const INTERFACE_SHARED: u8 = 1 << 1;
 /// The uplink's interface is a port of a bridge, whose own transmission overwrites `queue_mapping`: `bridge_tx` hands
 /// the slot over on the same CPU.
-pub const INTERFACE_PORT: u16 = 1 << 2;
+pub const INTERFACE_PORT: u8 = 1 << 2;
 /// The pod is in a tier: `pod_tx` leaves samples by which packets that lose their pod are found out.
-pub const INTERFACE_SAMPLES: u16 = 1 << 3;
+pub const INTERFACE_SAMPLES: u8 = 1 << 3;
+/// The end of Weir's own veth where split bursts come out: a packet from here carries a ticket ([`crate::split`]).
+pub const INTERFACE_SPLITTER: u8 = 1 << 4;
 
 /// The limits of one pod. Value of `PODS`, indexed by slot.
 #[repr(C)]
@@ -86,6 +90,13 @@ impl Default for TierConfig {
 /// Packets cannot wait on this uplink (no `fq`): what is over a ceiling is dropped instead.
 pub const UPLINK_POLICE: u32 = 1;
 
+/// The line's framing is known: what a packet takes there is not its length as an Ethernet frame.
+pub const UPLINK_LINE: u32 = 1 << 1;
+/// With [`UPLINK_LINE`]: the line carries packets in ATM cells, 48 bytes in each 53 (ITU-T I.363.5).
+pub const UPLINK_ATM: u32 = 1 << 2;
+/// With [`UPLINK_LINE`]: the line carries packets in PTM, 64 bytes in each 65 (IEEE 802.3, clause 61).
+pub const UPLINK_PTM: u32 = 1 << 3;
+
 /// One uplink of this node. Value of `UPLINKS`, indexed by uplink id.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,12 +111,22 @@ pub struct UplinkConfig {
     pub horizon_min_ns: u32,
     /// Upper bound of the horizon, in ns.
     pub horizon_max_ns: u32,
+    /// Bytes that a guarantee or a ceiling may schedule ahead where the horizon holds fewer.
+    pub room_bytes: u32,
+    /// What all ceilings together may schedule beyond the horizon, as time on the line in ns.
+    pub reserve_ns: u32,
     /// How far a clock may lag behind now, which is the burst that passes at once, in ns.
     pub burst_ns: u32,
-    /// [`UPLINK_POLICE`] or 0.
+    /// `UPLINK_…` bits.
     pub flags: u32,
     /// Bit n set: some hostNetwork pod's cgroup stands at level n of the tree.
     pub cgroup_levels: u32,
+    /// With [`UPLINK_LINE`]: bytes that the line adds to an IP packet, or takes away.
+    pub overhead: i16,
+    /// With [`UPLINK_LINE`]: what a packet takes on the line at least, in bytes.
+    pub minimum: u16,
+    /// ifindex of the veth that bursts of tiers are sent over to be split, or 0.
+    pub splitter: u32,
 }
 
 /// Key of `EXEMPT_V4`, after the prefix length, which counts the bits of `uplink` too.
@@ -140,7 +161,7 @@ mod tests {
         assert_eq!(size_of::<InterfaceConfig>(), 8);
         assert_eq!(size_of::<PodConfig>(), 16 + UPLINKS * (8 + 2) + 8);
         assert_eq!(size_of::<TierConfig>(), 16 + 16 + 8);
-        assert_eq!(size_of::<UplinkConfig>(), 16 + 8 + 24);
+        assert_eq!(size_of::<UplinkConfig>(), 64);
         assert_eq!(size_of::<ExemptV4>(), 8);
         assert_eq!(size_of::<ExemptV6>(), 20);
     }

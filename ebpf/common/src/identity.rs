@@ -41,8 +41,10 @@ pub struct Traits {
     pub protocol: u8,
     /// Destination port in network byte order; 0 for protocols without ports.
     pub port: u16,
-    /// TCP: sequence number. UDP: the first bytes of the payload. ICMP: identifier and sequence number.
-    pub content: u32,
+    /// What no two flows to one place have alike. TCP: sequence and acknowledgement numbers, and the window. UDP: the first
+    /// bytes of the payload, where protocols keep the number of a connection (four are too few: WireGuard's begin with
+    /// its type). ICMP: identifier, sequence number and payload.
+    pub content: [u32; 3],
 }
 
 impl Traits {
@@ -54,8 +56,9 @@ impl Traits {
         let d = &self.destination;
         let high = u64::from_ne_bytes([d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]]);
         let low = u64::from_ne_bytes([d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]]);
-        let rest = ((self.protocol as u64) << 48) | ((self.port as u64) << 32) | self.content as u64;
-        mix(mix(mix(high) ^ low) ^ rest)
+        let [first, second, third] = self.content;
+        let rest = ((self.protocol as u64) << 48) | ((self.port as u64) << 32) | first as u64;
+        mix(mix(mix(mix(high) ^ low) ^ rest) ^ (((second as u64) << 32) | third as u64))
     }
 }
 
@@ -80,12 +83,14 @@ mod tests {
 
     #[test]
     fn each_trait_changes_the_fingerprint() {
-        let packet = Traits { destination: mapped([203, 0, 113, 9]), protocol: 6, port: 443, content: 7 };
+        let packet = Traits { destination: mapped([203, 0, 113, 9]), protocol: 6, port: 443, content: [7, 8, 9] };
         let others = [
             Traits { destination: mapped([203, 0, 113, 8]), ..packet },
             Traits { protocol: 17, ..packet },
             Traits { port: 444, ..packet },
-            Traits { content: 8, ..packet },
+            Traits { content: [8, 8, 9], ..packet },
+            Traits { content: [7, 9, 9], ..packet },
+            Traits { content: [7, 8, 8], ..packet },
         ];
         for other in others {
             assert_ne!(other.fingerprint(), packet.fingerprint(), "{other:?}");

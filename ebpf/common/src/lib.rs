@@ -12,6 +12,7 @@ pub mod limits;
 pub mod maps;
 pub mod near;
 pub mod reason;
+pub mod split;
 pub mod state;
 pub mod tag;
 pub mod units;

@@ -21,6 +21,8 @@ pub const NEAR_EXEMPT_V4: usize = 8;
 pub const NEAR_EXEMPT_V6: usize = 4;
 /// Cgroups of pods with limits and of hostNetwork pods.
 pub const MAX_CGROUPS: u32 = 1024;
+/// Epochs in which what an uplink's ceilings have scheduled departs; a power of two.
+pub const AHEAD_EPOCHS: u32 = 64;
 /// Addresses of pods: two address families, and some pods with more interfaces than one.
 pub const MAX_ADDRESSES: u32 = 4 * MAX_SLOTS;
 /// Packets of tiers that are looked for at the uplink at one time. The oldest make room for new ones.

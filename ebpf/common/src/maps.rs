@@ -5,11 +5,12 @@ use crate::{
     counters::{PodTraffic, PodUplink, TierTraffic, UplinkTraffic},
     identity::{Address, Handoff},
     limits::{
-        MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS, MAX_UPLINKS,
-        NEAR_INTERFACES,
+        AHEAD_EPOCHS, MAX_ADDRESSES, MAX_CGROUPS, MAX_EXEMPT, MAX_INTERFACES, MAX_SAMPLES, MAX_SLOTS, MAX_TIERS,
+        MAX_UPLINKS, NEAR_INTERFACES,
     },
     near::{NearExempt, NearInterface},
     reason::{EXITS_PER_PROGRAM, Program},
+    split::MAX_PORTS,
     state::{PodState, TierState, UplinkState},
 };
 
@@ -37,8 +38,12 @@ pub const ADDRESSES: &str = "ADDRESSES";
 pub const SAMPLES: &str = "SAMPLES";
 /// 0 → [`Handoff`] of each CPU.
 pub const HANDOFF: &str = "HANDOFF";
+/// Number of an uplink's interface → its ifindex, or 0.
+pub const PORTS: &str = "PORTS";
 /// uplink id → [`UplinkState`].
 pub const UPLINK_STATE: &str = "UPLINK_STATE";
+/// uplink id · [`AHEAD_EPOCHS`] + epoch → what ceilings have scheduled for then, as time on the line in ns.
+pub const AHEAD: &str = "AHEAD";
 /// tier id → [`TierState`].
 pub const TIER_STATE: &str = "TIER_STATE";
 /// slot → [`PodState`].
@@ -88,7 +93,7 @@ const fn info(name: &'static str, entries: u32, entry_bytes: usize, per_cpu: boo
 }
 
 /// All maps.
-pub const MAPS: [MapInfo; 20] = [
+pub const MAPS: [MapInfo; 22] = [
     info(INTERFACES, MAX_INTERFACES, NODE + 4 + size_of::<InterfaceConfig>(), false),
     info(INTERFACES_NEAR, NEAR_INTERFACES, size_of::<NearInterface>(), false),
     info(PODS, MAX_SLOTS, size_of::<PodConfig>(), false),
@@ -101,7 +106,9 @@ pub const MAPS: [MapInfo; 20] = [
     info(ADDRESSES, MAX_ADDRESSES, NODE + size_of::<Address>() + 4, false),
     info(SAMPLES, MAX_SAMPLES, NODE + 8 + 4, false),
     info(HANDOFF, 1, size_of::<Handoff>(), true),
+    info(PORTS, MAX_PORTS, size_of::<u32>(), false),
     info(UPLINK_STATE, MAX_UPLINKS, size_of::<UplinkState>(), false),
+    info(AHEAD, MAX_UPLINKS * AHEAD_EPOCHS, size_of::<u64>(), false),
     info(TIER_STATE, MAX_TIERS, size_of::<TierState>(), false),
     info(POD_STATE, MAX_SLOTS, size_of::<PodState>(), false),
     info(POD_TRAFFIC, MAX_SLOTS, size_of::<PodTraffic>(), true),

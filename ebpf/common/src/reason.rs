@@ -14,11 +14,14 @@ pub enum Program {
     BridgeRx = 3,
     /// The bridge whose port is an uplink's interface, egress.
     BridgeTx = 4,
+    /// Weir's own veth, ingress of the end where split bursts come out.
+    SplitRx = 5,
 }
 
 impl Program {
     /// All programs.
-    pub const ALL: [Self; 5] = [Self::PodTx, Self::PodRx, Self::UplinkTx, Self::BridgeRx, Self::BridgeTx];
+    pub const ALL: [Self; 6] =
+        [Self::PodTx, Self::PodRx, Self::UplinkTx, Self::BridgeRx, Self::BridgeTx, Self::SplitRx];
 
     /// The program's name in the object file and in metrics.
     #[must_use]
@@ -29,6 +32,7 @@ impl Program {
             Self::UplinkTx => "uplink_tx",
             Self::BridgeRx => "bridge_rx",
             Self::BridgeTx => "bridge_tx",
+            Self::SplitRx => "split_rx",
         }
     }
 }
@@ -63,11 +67,15 @@ pub enum Exit {
     Tagged = 11,
     /// Of no pod of this node.
     NoPod = 12,
+    /// A burst, sent on to be split, or one of its segments on the way back.
+    Split = 13,
+    /// Dropped: a segment whose uplink has gone meanwhile.
+    DropNoPort = 14,
 }
 
 impl Exit {
     /// All ways out.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Counted,
         Self::UnknownInterface,
         Self::NotIp,
@@ -81,6 +89,8 @@ impl Exit {
         Self::NoMapValue,
         Self::Tagged,
         Self::NoPod,
+        Self::Split,
+        Self::DropNoPort,
     ];
 
     /// The word for it in metrics and in `weir explain`.
@@ -100,10 +110,12 @@ impl Exit {
             Self::NoMapValue => "no_map_value",
             Self::Tagged => "tagged",
             Self::NoPod => "no_pod",
+            Self::Split => "split",
+            Self::DropNoPort => "no_port",
         }
     }
 
-    /// Whether the packet was dropped.
+    /// Whether a packet of a pod or tier was dropped.
     #[must_use]
     pub const fn is_drop(self) -> bool {
         matches!(self, Self::DropHorizon | Self::DropPoliced)

@@ -23,6 +23,14 @@ pub struct UplinkState {
     pub bulk: u64,
     /// How much longer than on the whole link a packet takes at that rate, in 2⁻¹⁶: x̄ / (C − x̄).
     pub stretch: u64,
+    /// Always 0.
+    pub zero: u64,
+    /// The epoch up to which the uplink's cells of `AHEAD` are cleared.
+    pub ahead_epoch: u64,
+    /// The sum of these cells.
+    pub ahead: u64,
+    /// Unused.
+    pub reserved: [u64; 6],
 }
 
 /// Value of `TIER_STATE`, indexed by tier id.
@@ -53,7 +61,7 @@ mod tests {
 
     #[test]
     fn whole_cache_lines_each() {
-        assert_eq!(size_of::<UplinkState>(), 64);
+        assert_eq!(size_of::<UplinkState>(), 128);
         assert_eq!(size_of::<TierState>(), 64);
         assert_eq!(size_of::<PodState>(), 192);
     }

@@ -3,11 +3,15 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use weir_common::units::{cost_of_rate, time_on_link};
 
 use super::*;
+use crate::reserve::tests::Kept;
 
 const MS: u64 = 1_000_000;
 const START: u64 = 1_000 * MS;
 const BURST: u64 = MS;
 const HORIZON: u64 = 5 * MS;
+const FRAME: u32 = 1514;
+/// What all ceilings may schedule beyond the horizon.
+const RESERVE: u64 = 10 * MS;
 
 /// A link with one tier, offered frames of 1514 bytes.
 #[derive(Default)]
@@ -22,6 +26,10 @@ struct Link {
     rates: [u64; 4],
     /// 0 stands for [`HORIZON`].
     horizon: u64,
+    /// Packets' room for guarantees and ceilings.
+    room: u32,
+    ahead: Kept,
+    zero: AtomicU64,
 }
 
 impl Link {
@@ -29,15 +37,17 @@ impl Link {
         Self { rates, ..Self::default() }
     }
 
-    fn booking(clock: &AtomicU64, rate: u64) -> Option<Booking<&AtomicU64>> {
-        (rate > 0).then(|| Booking { clock, time: time_on_link(1514, cost_of_rate(rate)) })
+    fn booking(clock: &AtomicU64, rate: u64) -> Booking<&AtomicU64> {
+        let cost = if rate > 0 { cost_of_rate(rate) } else { 0 };
+        Booking { clock, time: time_on_link(FRAME, cost), cost }
     }
 
     fn offer(&self, now: u64) -> Decision {
         let [link, guarantee, tier, pod] = self.rates;
-        Request {
+        let reserve = Reserve { account: &self.ahead, limit: RESERVE, time: time_on_link(FRAME, cost_of_rate(link)) };
+        reserve.clear(now);
+        let request = Request {
             now,
-            socket: 0,
             link: Self::booking(&self.clock, link),
             share: Self::booking(&self.bulk, self.share),
             guarantee: Self::booking(&self.guarantee, guarantee),
@@ -45,8 +55,15 @@ impl Link {
             pod: Self::booking(&self.pod, pod),
             burst: BURST,
             horizon: self.horizon(),
+            room: self.room * FRAME,
+            reserve,
+            zero: &self.zero,
+        };
+        let decision = request.decide();
+        if let Decision::At { departure, beyond: true, .. } = decision {
+            request.reserve.enter(departure);
         }
-        .decide()
+        decision
     }
 
     fn horizon(&self) -> u64 {
@@ -64,12 +81,13 @@ impl Link {
         for step in 0..ms * 10 {
             let now = START + step * MS / 10;
             others(now);
-            if let Decision::At(at) = self.offer(now) {
-                assert!(at >= now && at - now <= self.horizon() + BURST, "{at} at {now}");
+            if let Decision::At { departure, .. } = self.offer(now) {
+                let wait = departure - now;
+                assert!(self.room > 0 || wait <= self.horizon() + BURST, "{wait} at {now}");
                 sent += 1;
             }
         }
-        sent * 1514 * 8 * 1000 / ms
+        sent * u64::from(FRAME) * 8 * 1000 / ms
     }
 }
 
@@ -140,7 +158,7 @@ fn a_guarantee_is_no_way_around_the_link() {
 fn bulk_leaves_gaps_for_a_steady_load() {
     let link = Link { share: 8_000_000, ..Link::new([20_000_000, 0, 0, 0]) };
     let departures: Vec<u64> = std::iter::from_fn(|| match link.offer(START) {
-        Decision::At(at) => Some(at),
+        Decision::At { departure, .. } => Some(departure),
         Decision::TooLate => None,
     })
     .collect();
@@ -161,19 +179,63 @@ fn a_dropped_packet_books_nothing() {
     assert_eq!(clocks(), before);
 }
 
+/// How many frames find room on the tier's and the pod's clocks at one moment.
+fn room_at(link: &Link, now: u64) -> u64 {
+    let booked = link.clock.load(Relaxed);
+    let offered = (0..).take_while(|_| {
+        link.clock.store(booked, Relaxed);
+        link.offer(now) != Decision::TooLate
+    });
+    offered.count() as u64
+}
+
 #[test]
-fn a_socket_that_paces_itself_is_not_overtaken() {
-    let clock = AtomicU64::new(0);
-    let request = Request {
-        now: 10 * MS,
-        socket: 12 * MS,
-        link: Some(Booking { clock: &clock, time: MS }),
-        share: None,
-        guarantee: None,
-        tier: None,
-        pod: None,
-        burst: BURST,
-        horizon: HORIZON,
-    };
-    assert_eq!(request.decide(), Decision::At(12 * MS));
+fn a_ceiling_has_room_for_packets_and_not_for_a_time() {
+    for rate in [64_000, 256_000, 500_000, 2_000_000] {
+        let link = Link { room: 16, ..Link::new([20_000_000, 0, rate, 0]) };
+        assert!((12..=17).contains(&room_at(&link, START)), "{rate}");
+        let link = Link { room: 16, ..Link::new([20_000_000, 0, rate, 0]) };
+        let sent = link.flood(20_000, |_| ());
+        let scheduled = 17 * u64::from(FRAME) * 8 / 20;
+        assert!((rate - rate / 50..=rate + rate / 50 + scheduled).contains(&sent), "{sent} of {rate}");
+    }
+}
+
+#[test]
+fn many_ceilings_share_one_reserve() {
+    let link = Link { room: 16, ..Link::new([20_000_000, 0, 0, 500_000]) };
+    let mut beyond = 0;
+    for _ in 0..50 {
+        // The next pod, with a clock of its own.
+        link.pod.store(0, Relaxed);
+        beyond += room_at(&link, START).saturating_sub(1);
+    }
+    let reserve = RESERVE / time_on_link(FRAME, cost_of_rate(20_000_000));
+    assert!((reserve - 2..=reserve + 1).contains(&beyond), "{beyond} packets beyond the horizon, of {reserve}");
+}
+
+#[test]
+fn a_guarantee_beside_a_full_link_has_room_for_packets() {
+    let link = Link { room: 16, ..Link::new([20_000_000, 500_000, 0, 0]) };
+    link.clock.store(START + LINK_LEAD_NS, Relaxed);
+    assert!((9..=17).contains(&room_at(&link, START)), "as many as depart before the link is free, at most 16");
+    let link = Link { room: 16, ..Link::new([20_000_000, 500_000, 0, 0]) };
+    let rate = link.flood(20_000, |now| link.interactive(now, 1514));
+    assert_near(rate, 500_000);
+}
+
+#[test]
+fn a_packet_is_late_after_half_of_what_its_clock_allows() {
+    let link = Link { room: 16, ..Link::new([20_000_000, 0, 500_000, 0]) };
+    let late: Vec<bool> = std::iter::from_fn(|| {
+        link.clock.store(0, Relaxed);
+        match link.offer(START) {
+            Decision::At { late, .. } => Some(late),
+            Decision::TooLate => None,
+        }
+    })
+    .collect();
+    let first = late.iter().position(|&late| late).unwrap();
+    assert!((7..=10).contains(&first), "the {first}th of 16");
+    assert!(late[first..].iter().all(|&late| late));
 }

@@ -18,6 +18,7 @@
 
 mod agent;
 mod capture;
+mod cgroup;
 pub mod cluster;
 mod counters;
 mod names;
@@ -26,13 +27,17 @@ mod objects;
 mod process;
 mod topology;
 pub mod traffic;
+mod without_fq;
 
 pub use agent::{Agent, AgentOptions, Metrics};
 pub use capture::{Capture, Seen};
+pub use cgroup::PodCgroup;
 pub use counters::{Counters, QdiscStats, cpu_idle};
 pub use netns::{Netns, NetnsHandle};
 pub use objects::{Objects, pod_object};
 pub use process::{Finished, Process};
 pub use topology::{
-    Bottleneck, Client, Family, Internet, Lab, LabOptions, Machine, Masquerade, Node, NodeOptions, Pod, PodOptions, Router, Wiring,
+    Bottleneck, Client, Family, Internet, Lab, LabOptions, Machine, Masquerade, Node, NodeOptions, Pod, PodOptions,
+    Router, Wiring,
 };
+pub use without_fq::WithoutFq;

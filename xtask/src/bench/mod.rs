@@ -2,6 +2,7 @@
 
 mod enforce;
 mod here;
+mod low_rates;
 mod packet;
 mod shaping;
 mod sync;
@@ -30,6 +31,8 @@ enum Bench {
     Shaping(shaping::Args),
     /// What each program costs per packet, beside what two-level HTB adds: on this machine, as root.
     Packet(packet::Args),
+    /// What TCP gets of low ceilings and guarantees, under Weir and under HTB, in a VM (25 minutes).
+    LowRates(low_rates::Args),
     /// From a label's change to the first packet that is treated by it, in a VM.
     Enforce(enforce::Args),
     /// An agent beside the API server of a large cluster: start, memory, time to enforce, requests. As root, here.
@@ -41,6 +44,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     match &args.bench {
         Bench::Shaping(args) => shaping::main(args)?,
         Bench::Packet(args) => packet::main(args)?,
+        Bench::LowRates(args) => low_rates::main(args)?,
         Bench::Enforce(args) => enforce::main(args)?,
         Bench::Sync(args) => sync::main(args)?,
     }

@@ -68,11 +68,8 @@ fn tier_reason(snapshot: &Snapshot, desired: Option<&DesiredPod>) -> String {
             names.join(", ")
         );
     }
-    let selections: Vec<String> = desired
-        .tiers
-        .values()
-        .filter_map(|name| Some(selection(name, snapshot.desired.tiers.get(name)?)))
-        .collect();
+    let selections: Vec<String> =
+        desired.tiers.values().filter_map(|name| Some(selection(name, snapshot.desired.tiers.get(name)?))).collect();
     selections.join(" ")
 }
 

@@ -18,7 +18,9 @@ use kube_core::CustomResourceExt;
 pub use status::{ACCEPTED, ENFORCED, Status};
 pub use text::IntOrText;
 pub use traffic_tier::{Schedule, TrafficTier, TrafficTierSpec};
-pub use uplink::{DEFAULT_EXEMPT, DEFAULT_HEADROOM, LineOverhead, LinkLayer, Scope, Uplink, UplinkInterface, UplinkSpec};
+pub use uplink::{
+    DEFAULT_EXEMPT, DEFAULT_HEADROOM, LineOverhead, LinkLayer, Scope, Uplink, UplinkInterface, UplinkSpec,
+};
 pub use weir_node::{OnNode, State, WeirNode, WeirNodeSpec, WeirNodeStatus};
 
 /// API group of Weir's resources.

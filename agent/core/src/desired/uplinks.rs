@@ -61,10 +61,8 @@ pub(super) fn of_node(
 /// Returns whether the node has the uplink.
 fn is_here(uplink: &Uplink, here: &Here<'_>, add_note: &mut impl FnMut(&str, String)) -> bool {
     if here.labels.is_none() && !uplink.nodes.is_everything() {
-        let message = format!(
-            "there is no Node named \"{}\", so its nodeSelector ({}) sees no label",
-            here.node, uplink.nodes
-        );
+        let message =
+            format!("there is no Node named \"{}\", so its nodeSelector ({}) sees no label", here.node, uplink.nodes);
         add_note(reasons::NODE_UNKNOWN, message);
     }
     uplink.nodes.matches(here.labels.unwrap_or(&Labels::new()))
@@ -80,9 +78,13 @@ fn interfaces(
     let named = |ifindex: &u32| Some((*ifindex, host.links.get(ifindex)?.name.clone()));
     let found: BTreeMap<u32, String> = match choice {
         InterfaceChoice::DefaultRoute => host.default_routes.iter().filter_map(named).collect(),
-        InterfaceChoice::Named(name) => {
-            host.links.iter().filter(|(_, link)| link.name == *name).map(|(ifindex, _)| ifindex).filter_map(named).collect()
-        }
+        InterfaceChoice::Named(name) => host
+            .links
+            .iter()
+            .filter(|(_, link)| link.name == *name)
+            .map(|(ifindex, _)| ifindex)
+            .filter_map(named)
+            .collect(),
     };
     let (of_pods, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
         found.into_iter().partition(|(ifindex, _)| pods.contains(ifindex));

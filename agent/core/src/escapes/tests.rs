@@ -10,13 +10,8 @@ fn key(name: &str) -> PodKey {
 }
 
 fn desired() -> Desired {
-    let uplink = |rate| DesiredUplink {
-        capacity: rate,
-        rate,
-        overhead: None,
-        interfaces: BTreeMap::new(),
-        exempt: Vec::new(),
-    };
+    let uplink =
+        |rate| DesiredUplink { capacity: rate, rate, overhead: None, interfaces: BTreeMap::new(), exempt: Vec::new() };
     let tier = DesiredTier { uplink: "wan".to_owned(), ..DesiredTier::default() };
     let seed = DesiredPod { tiers: [("wan".to_owned(), "bulk".to_owned())].into(), ..DesiredPod::default() };
     Desired {

@@ -61,11 +61,7 @@ pub(super) struct Allocator<'a> {
 }
 
 impl<'a> Allocator<'a> {
-    pub(super) fn new(
-        kind: Kind,
-        in_kernel: impl Iterator<Item = (u16, Owner)>,
-        resting: &'a BTreeSet<u16>,
-    ) -> Self {
+    pub(super) fn new(kind: Kind, in_kernel: impl Iterator<Item = (u16, Owner)>, resting: &'a BTreeSet<u16>) -> Self {
         let known: BTreeMap<Owner, u16> = in_kernel.map(|(id, owner)| (owner, id)).collect();
         let taken = known.values().copied().collect();
         Self { kind, known, taken, resting }

@@ -17,7 +17,7 @@ use weir_common::{
 
 pub use ids::{IdError, Ids, Kind};
 pub use owner::{pod_owner, tier_owner, uplink_owner};
-pub use render::{Pacing, Rendered, render};
+pub use render::{Pacing, Rendered, needs_splitter, render};
 
 /// The whole of Weir's configuration in a kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct KernelState {
     pub cgroups: BTreeMap<u64, u16>,
     /// Slot by the pod's address.
     pub addresses: BTreeMap<Address, u16>,
+    /// ifindex of an uplink's interface by its number, where bursts are split.
+    pub ports: BTreeMap<u16, u32>,
     /// Where our own programs, of this very agent, are attached: ifindex and program.
     pub attached: BTreeSet<(u32, Program)>,
 }

@@ -8,7 +8,7 @@ use std::{
 use weir_common::{
     config::{
         DSCP_KEEP, INTERFACE_PORT, INTERFACE_SAMPLES, INTERFACE_SHARED, INTERFACE_TAGS, InterfaceConfig, POD_TAGGED,
-        POD_TIERED, PodConfig, TierConfig, UPLINK_POLICE, UPLINKS, UplinkConfig,
+        POD_TIERED, PodConfig, TierConfig, UPLINKS,
     },
     identity::Address,
     limits::MAX_EXEMPT_PER_UPLINK,
@@ -22,6 +22,11 @@ use crate::{
     host::Host,
     model::{ObjectRef, PodKey, Rejection},
 };
+
+mod split;
+mod uplink;
+
+pub use split::needs_splitter;
 
 /// How packets are paced: the constants of the virtual link clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +80,7 @@ pub fn render(
 ) -> Rendered {
     let mut rendered = Rendered::default();
     rendered.uplinks(desired, host, pacing, observed);
+    rendered.split(desired, host, observed);
     rendered.tiers(desired, observed);
     rendered.pods(desired, host, observed, resting);
     rendered
@@ -89,17 +95,8 @@ impl Rendered {
             let owner = uplink_owner(name);
             let Some(id) = self.id(&mut allocator, owner, "Uplink", name) else { continue };
             self.ids.uplinks.insert(name.clone(), id);
-            let flags = if pacing.policed.contains(name) { UPLINK_POLICE } else { 0 };
-            let config = UplinkConfig {
-                owner,
-                capacity: cost_of_rate(uplink.rate),
-                delta_ns: pacing.delta_ns,
-                horizon_min_ns: pacing.horizon_min_ns,
-                horizon_max_ns: pacing.horizon_max_ns,
-                burst_ns: pacing.burst_ns,
-                flags,
-                cgroup_levels: cgroup_levels(&desired.pods),
-            };
+            let mut config = uplink::config(owner, uplink, pacing, pacing.policed.contains(name));
+            config.cgroup_levels = cgroup_levels(&desired.pods);
             self.state.uplinks.insert(id, config);
             self.exempt(name, id, uplink);
             for &ifindex in uplink.interfaces.keys() {
@@ -122,7 +119,7 @@ impl Rendered {
             let networks: BTreeSet<_> = of_family.map(|network| (id, network.trunc())).collect();
             if networks.len() > room {
                 self.notes.push(Rejection {
-                    object: ObjectRef { kind: "Uplink".into(), name: name.into() },
+                    object: ObjectRef::uplink(name),
                     location: None,
                     reason: reasons::TOO_MANY_EXEMPT.into(),
                     message: format!(

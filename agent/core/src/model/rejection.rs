@@ -28,6 +28,14 @@ pub struct ObjectRef {
     pub name: String,
 }
 
+impl ObjectRef {
+    /// The uplink of this name.
+    #[must_use]
+    pub fn uplink(name: &str) -> Self {
+        Self { kind: "Uplink".to_owned(), name: name.to_owned() }
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind, self.name)

@@ -30,13 +30,16 @@ pub fn concerned(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
         Change::Attach(ifindex, Program::UplinkTx) | Change::Detach(ifindex, Program::UplinkTx) => {
             on_interface(rendered, ifindex, Kind::Uplink)
         }
-        // A bridge has the packets of many pods.
-        Change::Attach(_, Program::BridgeRx | Program::BridgeTx)
-        | Change::Detach(_, Program::BridgeRx | Program::BridgeTx) => None,
+        Change::PutPort(_, ifindex) => on_interface(rendered, ifindex, Kind::Uplink),
+        // A bridge has the packets of many pods, and the splitter those of many uplinks.
+        Change::Attach(_, Program::BridgeRx | Program::BridgeTx | Program::SplitRx)
+        | Change::Detach(_, Program::BridgeRx | Program::BridgeTx | Program::SplitRx)
+        | Change::RemoveCgroup(_)
+        | Change::RemoveAddress(_)
+        | Change::RemovePort(_) => None,
         Change::PutInterface(ifindex, _) | Change::RemoveInterface(ifindex) => {
             on_interface(rendered, ifindex, Kind::Uplink).or_else(|| on_interface(rendered, ifindex, Kind::Pod))
         }
-        Change::RemoveCgroup(_) | Change::RemoveAddress(_) => None,
     }
 }
 
@@ -46,6 +49,7 @@ pub fn concerned(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
 pub fn is_vital(change: &Change, rendered: &Rendered) -> bool {
     match change {
         Change::Reset(..)
+        | Change::PutPort(..)
         | Change::PutUplink(..)
         | Change::PutTier(..)
         | Change::PutPod(..)
@@ -61,7 +65,8 @@ pub fn is_vital(change: &Change, rendered: &Rendered) -> bool {
         | Change::RemovePod(_)
         | Change::RemoveTier(_)
         | Change::RemoveExempt(..)
-        | Change::RemoveUplink(_) => false,
+        | Change::RemoveUplink(_)
+        | Change::RemovePort(_) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use weir_common::{
-    config::{INTERFACE_TAGS, InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
+    config::{INTERFACE_SPLITTER, INTERFACE_TAGS, InterfaceConfig, Owner, PodConfig, TierConfig, UplinkConfig},
     identity::Address,
     reason::Program,
 };
@@ -28,6 +28,8 @@ pub enum Change {
     PutUplink(u16, UplinkConfig),
     /// Exempt a network on an uplink.
     AddExempt(u16, IpNet),
+    /// Give an uplink's interface a number.
+    PutPort(u16, u32),
     /// Write a tier.
     PutTier(u16, TierConfig),
     /// Write a pod.
@@ -52,6 +54,8 @@ pub enum Change {
     RemovePod(u16),
     /// Free a tier id.
     RemoveTier(u16),
+    /// Free the number of an interface.
+    RemovePort(u16),
     /// No longer exempt a network.
     RemoveExempt(u16, IpNet),
     /// Free an uplink id.
@@ -66,32 +70,59 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     resets(&mut changes, Kind::Tier, &observed.tiers, &wanted.tiers, |tier| tier.owner);
     resets(&mut changes, Kind::Pod, &observed.pods, &wanted.pods, |pod| pod.owner);
 
-    changes.extend(wanted.exempt.difference(&observed.exempt).map(|&(id, network)| Change::AddExempt(id, network)));
+    puts(&mut changes, &observed.ports, &wanted.ports, Change::PutPort);
     puts(&mut changes, &observed.uplinks, &wanted.uplinks, Change::PutUplink);
     puts(&mut changes, &observed.tiers, &wanted.tiers, Change::PutTier);
     puts(&mut changes, &observed.pods, &wanted.pods, Change::PutPod);
     puts(&mut changes, &observed.interfaces, &wanted.interfaces, Change::PutInterface);
     puts(&mut changes, &observed.cgroups, &wanted.cgroups, Change::PutCgroup);
     puts(&mut changes, &observed.addresses, &wanted.addresses, Change::PutAddress);
-    let (counting, shaping): (Vec<_>, Vec<_>) = wanted
-        .attached
-        .difference(&observed.attached)
-        .map(|&(ifindex, program)| Change::Attach(ifindex, program))
-        .partition(|attachment| only_counts(attachment, wanted));
-    changes.extend(shaping);
 
-    changes.extend(
-        observed.attached.difference(&wanted.attached).map(|&(ifindex, program)| Change::Detach(ifindex, program)),
-    );
     removals(&mut changes, &observed.interfaces, &wanted.interfaces, Change::RemoveInterface);
     removals(&mut changes, &observed.cgroups, &wanted.cgroups, Change::RemoveCgroup);
     removals(&mut changes, &observed.addresses, &wanted.addresses, Change::RemoveAddress);
     removals(&mut changes, &observed.pods, &wanted.pods, Change::RemovePod);
     removals(&mut changes, &observed.tiers, &wanted.tiers, Change::RemoveTier);
-    changes.extend(observed.exempt.difference(&wanted.exempt).map(|&(id, network)| Change::RemoveExempt(id, network)));
     removals(&mut changes, &observed.uplinks, &wanted.uplinks, Change::RemoveUplink);
-    changes.extend(counting);
+    removals(&mut changes, &observed.ports, &wanted.ports, Change::RemovePort);
+
+    changes.extend(wanted.exempt.difference(&observed.exempt).map(|&(id, network)| Change::AddExempt(id, network)));
+    changes.extend(observed.exempt.difference(&wanted.exempt).map(|&(id, network)| Change::RemoveExempt(id, network)));
+    let (new, old) = (wanted.attached.difference(&observed.attached), observed.attached.difference(&wanted.attached));
+    changes.extend(new.map(|&(ifindex, program)| Change::Attach(ifindex, program)));
+    changes.extend(old.map(|&(ifindex, program)| Change::Detach(ifindex, program)));
+    changes.sort_by_key(|change| stage(change, observed, wanted));
     changes
+}
+
+/// When a change is made: those of a lower stage come first.
+fn stage(change: &Change, observed: &KernelState, wanted: &KernelState) -> u8 {
+    let splits = |state: &KernelState, ifindex: &u32| {
+        state.interfaces.get(ifindex).is_some_and(|interface| interface.flags & INTERFACE_SPLITTER != 0)
+    };
+    match change {
+        Change::Reset(..) => 0,
+        Change::AddExempt(..) | Change::PutPort(..) => 1,
+        // The way by which bursts come back is there before any is sent.
+        Change::PutInterface(ifindex, _) if splits(wanted, ifindex) => 2,
+        Change::Attach(_, Program::SplitRx) => 3,
+        Change::PutUplink(..) => 4,
+        Change::PutTier(..) => 5,
+        Change::PutPod(..) => 6,
+        Change::PutInterface(..) => 7,
+        Change::PutCgroup(..) | Change::PutAddress(..) => 8,
+        Change::Attach(..) if only_counts(change, wanted) => u8::MAX,
+        Change::Attach(..) => 9,
+        // Those that are on the way still come back.
+        Change::Detach(_, Program::SplitRx) => 16,
+        Change::RemoveInterface(ifindex) if splits(observed, ifindex) => 17,
+        Change::Detach(..) => 10,
+        Change::RemoveInterface(_) | Change::RemoveCgroup(_) | Change::RemoveAddress(_) => 11,
+        Change::RemovePod(_) => 12,
+        Change::RemoveTier(_) | Change::RemoveExempt(..) => 13,
+        Change::RemoveUplink(_) => 14,
+        Change::RemovePort(_) => 15,
+    }
 }
 
 /// Returns whether a change is of no consequence for any packet's way: a program on a pod's interface that only counts.

@@ -6,6 +6,7 @@ use super::*;
 fn apply(state: &mut KernelState, change: &Change) {
     match *change {
         Change::Reset(..) => {}
+        Change::PutPort(port, ifindex) => drop(state.ports.insert(port, ifindex)),
         Change::PutUplink(id, value) => drop(state.uplinks.insert(id, value)),
         Change::AddExempt(id, network) => drop(state.exempt.insert((id, network))),
         Change::PutTier(id, value) => drop(state.tiers.insert(id, value)),
@@ -22,6 +23,7 @@ fn apply(state: &mut KernelState, change: &Change) {
         Change::RemoveTier(id) => drop(state.tiers.remove(&id)),
         Change::RemoveExempt(id, network) => drop(state.exempt.remove(&(id, network))),
         Change::RemoveUplink(id) => drop(state.uplinks.remove(&id)),
+        Change::RemovePort(port) => drop(state.ports.remove(&port)),
     }
 }
 
@@ -32,17 +34,29 @@ fn is_whole(state: &KernelState) -> bool {
             (interface.slot == 0 || state.pods.contains_key(&interface.slot))
                 && (interface.uplink == 0 || state.uplinks.contains_key(&interface.uplink))
         })
+        && state.uplinks.values().all(|uplink| uplink.splitter == 0 || splits(state, uplink.splitter))
+        && state
+            .interfaces
+            .values()
+            .all(|interface| interface.port == 0 || state.ports.contains_key(&interface.port.into()))
         && state.cgroups.values().all(|slot| state.pods.contains_key(slot))
         && state.addresses.values().all(|slot| state.pods.contains_key(slot))
         && state.pods.values().flat_map(|pod| pod.tiers).all(|tier| tier == 0 || state.tiers.contains_key(&tier))
         && state.tiers.values().all(|tier| state.uplinks.contains_key(&tier.uplink))
 }
 
+/// Whether bursts that are sent to this interface come back by the next one.
+fn splits(state: &KernelState, splitter: u32) -> bool {
+    let segments = state.interfaces.get(&(splitter + 1));
+    segments.is_some_and(|interface| interface.flags & INTERFACE_SPLITTER != 0)
+        && state.attached.contains(&(splitter + 1, Program::SplitRx))
+}
+
 fn state() -> impl Strategy<Value = KernelState> {
     let uplinks = btree_map(1..4u16, 1..9u64, 1..3);
     let tiers = btree_map(1..4u16, (1..9u64, any::<prop::sample::Index>()), 1..3);
     let pods = btree_map(1..6u16, (1..9u64, any::<prop::sample::Index>()), 0..5);
-    (uplinks, tiers, pods).prop_map(|(uplinks, tiers, pods)| {
+    (uplinks, tiers, pods, any::<bool>()).prop_map(|(uplinks, tiers, pods, splits)| {
         let uplinks: BTreeMap<u16, UplinkConfig> = uplinks
             .into_iter()
             .map(|(id, capacity)| (id, UplinkConfig { owner: [1; 16], capacity, ..Default::default() }))
@@ -63,13 +77,28 @@ fn state() -> impl Strategy<Value = KernelState> {
             (pod.ceilings[1], pod.tiers[1]) = (ceiling, tier);
             state.pods.insert(slot, pod);
             let flags = if slot % 2 == 0 { INTERFACE_TAGS } else { 0 };
-            state.interfaces.insert(ifindex, InterfaceConfig { slot, uplink: 0, l2_len: 14, flags });
+            state.interfaces.insert(ifindex, InterfaceConfig { slot, l2_len: 14, flags, ..Default::default() });
             state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
             state.cgroups.insert(u64::from(slot) + 100, slot);
             state.addresses.insert([u8::try_from(slot).unwrap(); 16], slot);
         }
+        if splits {
+            split_bursts(&mut state);
+        }
         state
     })
+}
+
+/// With the first uplink on interface 2, and a splitter of interfaces 40 and 41.
+fn split_bursts(state: &mut KernelState) {
+    for uplink in state.uplinks.values_mut() {
+        uplink.splitter = 40;
+    }
+    let uplink = *state.uplinks.keys().next().unwrap();
+    state.interfaces.insert(2, InterfaceConfig { uplink, port: 1, ..Default::default() });
+    state.interfaces.insert(41, InterfaceConfig { flags: INTERFACE_SPLITTER, ..Default::default() });
+    state.ports.insert(1, 2);
+    state.attached.extend([(2, Program::UplinkTx), (41, Program::SplitRx)]);
 }
 
 proptest! {

@@ -116,9 +116,7 @@ fn interfaces(route: &RouteMessage) -> Vec<u32> {
         match attribute {
             RouteAttribute::Oif(interface) => found.push(*interface),
             RouteAttribute::MultiPath(hops) => found.extend(
-                hops.iter()
-                    .filter(|hop| !hop.flags.contains(RouteNextHopFlags::Dead))
-                    .map(|hop| hop.interface_index),
+                hops.iter().filter(|hop| !hop.flags.contains(RouteNextHopFlags::Dead)).map(|hop| hop.interface_index),
             ),
             _ => {}
         }

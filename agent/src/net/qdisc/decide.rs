@@ -1,9 +1,8 @@
 //! What to do about the root qdisc of an interface.
 
 use super::{
-    install::{FQ_FLOW_LIMIT_PACKETS, FQ_LIMIT_PACKETS, TCA_FQ_FLOW_PLIMIT, TCA_FQ_PLIMIT},
-    message::option,
-    tree::{Qdisc, RootQdisc},
+    fq,
+    tree::{Handle, Qdisc, RootQdisc},
 };
 
 /// What to do about the root qdisc of an interface.
@@ -15,8 +14,8 @@ pub enum Decision {
     Install,
     /// Somebody set up a qdisc of this kind, which schedules packets itself; it stays until we are told to take over.
     Refuse {
-        /// Its kind: `htb`, `cake`, …
-        kind: String,
+        /// What it is: `htb`, `cake`, `fq with maxrate`, …
+        what: String,
     },
 }
 
@@ -34,29 +33,28 @@ pub fn decide(current: Option<&RootQdisc>, tx_queues: u32, take_over: bool) -> D
     if current.paces() && (current.root.kind == "mq") == (tx_queues > 1) {
         return Decision::Keep;
     }
-    let foreign = std::iter::once(&current.root)
-        .chain(&current.below)
-        .find(|qdisc| !qdisc.is_kernels_own() && !REPLACEABLE.contains(&qdisc.kind.as_str()));
-    match foreign {
-        Some(qdisc) if !take_over => Decision::Refuse { kind: qdisc.kind.clone() },
+    match std::iter::once(&current.root).chain(&current.below).find_map(shaper) {
+        Some(what) if !take_over => Decision::Refuse { what },
         _ => Decision::Install,
     }
 }
 
-/// Whether this is `fq` with Weir's limits.
-pub(super) fn is_wanted_fq(qdisc: &Qdisc) -> bool {
-    let options = qdisc.options.as_deref().unwrap_or_default();
-    qdisc.kind == "fq"
-        && option(options, TCA_FQ_PLIMIT) == Some(FQ_LIMIT_PACKETS)
-        && option(options, TCA_FQ_FLOW_PLIMIT) == Some(FQ_FLOW_LIMIT_PACKETS)
+/// What a person set up to do more than queue.
+fn shaper(qdisc: &Qdisc) -> Option<String> {
+    if qdisc.is_kernels_own() || qdisc.handle == Handle::OURS || fq::is_wanted(qdisc) {
+        return None;
+    }
+    match fq::purpose(qdisc) {
+        Some(option) => Some(format!("fq with {option}")),
+        None => (!REPLACEABLE.contains(&qdisc.kind.as_str())).then(|| qdisc.kind.clone()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{install::fq_options, tree::Handle},
-        *,
-    };
+    use netlink_packet_core::DefaultNla;
+
+    use super::{super::message, *};
 
     fn qdisc(kind: &str, major: u16, options: Option<Vec<u8>>) -> Qdisc {
         Qdisc { kind: kind.to_owned(), handle: Handle { major, minor: 0 }, parent: Handle::ROOT, options }
@@ -72,11 +70,11 @@ mod tests {
     }
 
     fn our_fq(major: u16) -> Qdisc {
-        qdisc("fq", major, Some(fq_options(FQ_LIMIT_PACKETS, FQ_FLOW_LIMIT_PACKETS)))
+        qdisc("fq", major, Some(fq::options()))
     }
 
-    fn refused(kind: &str) -> Decision {
-        Decision::Refuse { kind: kind.to_owned() }
+    fn refused(what: &str) -> Decision {
+        Decision::Refuse { what: what.to_owned() }
     }
 
     #[test]
@@ -134,7 +132,22 @@ mod tests {
 
     #[test]
     fn fq_with_other_limits_is_not_as_wanted() {
-        let short = qdisc("fq", Handle::OURS.major, Some(fq_options(FQ_LIMIT_PACKETS, 100)));
-        assert_eq!(decide(Some(&RootQdisc { root: short, below: Vec::new() }), 1, false), Decision::Install);
+        let former = fq_with(Handle::OURS.major, 10_000_000);
+        assert_eq!(decide(Some(&RootQdisc { root: former, below: Vec::new() }), 1, false), Decision::Install);
+    }
+
+    #[test]
+    fn fq_that_a_person_set_up_for_a_purpose_stays() {
+        let theirs = RootQdisc { root: fq_with(0x8001, 2_000_000), below: Vec::new() };
+        assert_eq!(decide(Some(&theirs), 1, false), refused("fq with horizon"));
+        assert_eq!(decide(Some(&theirs), 1, true), Decision::Install);
+        let plain = RootQdisc { root: fq_with(0x8001, 10_000_000), below: Vec::new() };
+        assert_eq!(decide(Some(&plain), 1, false), Decision::Install);
+    }
+
+    /// An `fq` of which only the horizon is known.
+    fn fq_with(major: u16, horizon_us: u32) -> Qdisc {
+        let horizon = DefaultNla::new(fq::TCA_FQ_HORIZON, horizon_us.to_ne_bytes().to_vec());
+        qdisc("fq", major, Some(message::encode(&[horizon])))
     }
 }

@@ -4,21 +4,10 @@ use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use nix::errno::Errno;
 
 use super::{
-    decide::is_wanted_fq,
-    message,
+    fq, message,
     tree::{self, Handle, Qdisc},
 };
 use crate::net::{Error, Netlink, Result, channel::Channel};
-
-/// Packets that an `fq` may hold: a horizon of 40 ms at 25 Gbit/s in full-size packets, with room.
-pub const FQ_LIMIT_PACKETS: u32 = 100_000;
-/// Packets that one flow may hold in an `fq`. The default of 100 would drop what the horizon lets through.
-pub const FQ_FLOW_LIMIT_PACKETS: u32 = 10_000;
-
-/// `fq` options (`linux/pkt_sched.h`).
-pub(super) const TCA_FQ_PLIMIT: u16 = 1;
-pub(super) const TCA_FQ_FLOW_PLIMIT: u16 = 2;
-const TCA_FQ_BUCKETS_LOG: u16 = 8;
 
 /// The loopback device of every namespace (`LOOPBACK_IFINDEX`, `net/flow.h`).
 const LOOPBACK: u32 = 1;
@@ -49,7 +38,7 @@ fn install(channel: &mut Channel, ifindex: u32, tx_queues: u32) -> Result<()> {
     if !has_fq(channel)? {
         return Err(Error::NoFq);
     }
-    let options = Some(fq_options(FQ_LIMIT_PACKETS, FQ_FLOW_LIMIT_PACKETS));
+    let options = Some(fq::options());
     if tx_queues <= 1 {
         let fq = Qdisc { kind: "fq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options };
         return put_root(channel, ifindex, &fq);
@@ -61,7 +50,7 @@ fn install(channel: &mut Channel, ifindex: u32, tx_queues: u32) -> Result<()> {
     }
     // Which queues are in use is known from the leaves that the kernel lists.
     let Some(current) = tree::read(channel)?.remove(&ifindex) else { return Ok(()) };
-    for leaf in current.leaves().filter(|leaf| !is_wanted_fq(leaf)) {
+    for leaf in current.leaves().filter(|leaf| !fq::is_wanted(leaf)) {
         // Without a handle an fq that the kernel put there by itself is changed in place.
         let fq =
             Qdisc { kind: "fq".to_owned(), handle: Handle::default(), parent: leaf.parent, options: options.clone() };
@@ -88,7 +77,7 @@ pub(super) fn put_root(channel: &mut Channel, ifindex: u32, qdisc: &Qdisc) -> Re
 /// Asks for an `fq` on the loopback device with an option that no version accepts: the kernel looks the kind up, loads
 /// its module if there is one, and only then refuses the option (`qdisc_create`, `net/sched/sch_api.c`).
 fn has_fq(channel: &mut Channel) -> Result<bool> {
-    let impossible = message::encode(&[DefaultNla::new(TCA_FQ_BUCKETS_LOG, u32::MAX.to_ne_bytes().to_vec())]);
+    let impossible = message::encode(&[DefaultNla::new(fq::TCA_FQ_BUCKETS_LOG, u32::MAX.to_ne_bytes().to_vec())]);
     let probe = Qdisc { kind: "fq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options: Some(impossible) };
     let action = "look for the fq qdisc";
     match channel.change(action, NLM_F_CREATE | NLM_F_REPLACE, message::new_qdisc(LOOPBACK, &probe)) {
@@ -97,11 +86,4 @@ fn has_fq(channel: &mut Channel) -> Result<bool> {
         Err(other) => Err(other),
         Ok(()) => channel.change(action, 0, message::delete_root(LOOPBACK)).map(|()| true),
     }
-}
-
-pub(super) fn fq_options(limit: u32, flow_limit: u32) -> Vec<u8> {
-    message::encode(&[
-        DefaultNla::new(TCA_FQ_PLIMIT, limit.to_ne_bytes().to_vec()),
-        DefaultNla::new(TCA_FQ_FLOW_PLIMIT, flow_limit.to_ne_bytes().to_vec()),
-    ])
 }

@@ -17,6 +17,7 @@
 
 mod decide;
 mod devices;
+mod fq;
 mod hooks;
 mod install;
 mod message;
@@ -25,7 +26,7 @@ mod tree;
 
 pub use decide::{Decision, decide};
 pub use devices::carriers;
+pub use fq::{FQ_FLOW_LIMIT_PACKETS, FQ_LIMIT_PACKETS};
 pub use hooks::{Base, Filter, HANDLES, Hooks, PRIORITY};
-pub use install::{FQ_FLOW_LIMIT_PACKETS, FQ_LIMIT_PACKETS};
 pub use record::{Class, Recorded, Restored};
 pub use tree::{Handle, Qdisc, RootQdisc};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{decide::is_wanted_fq, message};
+use super::{fq, message};
 use crate::net::{Netlink, Result, channel::Channel};
 
 /// A qdisc's or class's handle `major:minor`. Major 0: the kernel made it by itself.
@@ -76,8 +76,8 @@ impl RootQdisc {
     #[must_use]
     pub fn paces(&self) -> bool {
         match self.root.kind.as_str() {
-            "mq" => self.leaves().next().is_some() && self.leaves().all(is_wanted_fq),
-            _ => is_wanted_fq(&self.root),
+            "mq" => self.leaves().next().is_some() && self.leaves().all(fq::is_wanted),
+            _ => fq::is_wanted(&self.root),
         }
     }
 }

@@ -61,16 +61,25 @@ fn filters_that_were_there_go_on_to_work() -> Result<()> {
 fn another_shaper_on_the_uplink_is_refused_by_name() -> Result<()> {
     let world = World::new()?;
     let node = world.node.ns();
-    node.tc(&["qdisc replace dev eth0 root handle 1: htb default 0"])?;
+    let root_qdisc = || node.run(&["tc", "qdisc", "show", "dev", "eth0", "root"]);
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
-    let agent = world.node.spawn_agent(&AgentOptions { tell_log: true, ..AgentOptions::default() })?;
-    let call = world.call(&seed)?;
-    let started = std::time::Instant::now();
-    while !agent.log().contains("htb") {
-        ensure!(started.elapsed() < Duration::from_secs(10), "the agent does not name the other shaper");
-        std::thread::sleep(Duration::from_millis(50));
+    for (shaper, kind, name) in [
+        ("handle 1: tbf rate 9mbit burst 20k latency 50ms", "tbf", "tbf"),
+        ("fq maxrate 9mbit", "fq", "fq with maxrate"),
+    ] {
+        node.tc(&[&format!("qdisc replace dev eth0 root {shaper}")])?;
+        let before = root_qdisc()?;
+        let agent = world.node.spawn_agent(&AgentOptions { tell_log: true, ..AgentOptions::default() })?;
+        let call = world.call(&seed)?;
+        let started = std::time::Instant::now();
+        while !agent.log().contains(name) {
+            ensure!(started.elapsed() < Duration::from_secs(10), "the agent does not name {name}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(call);
+        ensure!(node.qdiscs("eth0")?[0].kind == kind, "{name} was removed");
+        drop(agent);
+        assert_eq!(root_qdisc()?, before, "{name} was changed");
     }
-    drop(call);
-    ensure!(node.qdiscs("eth0")?[0].kind == "htb", "the other shaper was removed");
     Ok(())
 }

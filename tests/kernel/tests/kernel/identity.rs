@@ -7,9 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weir_lab::traffic::{Call, CallOptions, Server};
-use weir_lab::{Capture, Family, Masquerade, NodeOptions, PodOptions, Wiring};
+use weir_lab::{Capture, Family, Masquerade, NodeOptions, PodCgroup, PodOptions, Wiring};
 
-use crate::paths::PodCgroup;
 use crate::world::{BULK, LE, SOON, World};
 
 fn shaped_everywhere(masquerade: Masquerade) -> Result<()> {

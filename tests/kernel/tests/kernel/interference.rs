@@ -15,23 +15,25 @@ const PROGRAMS: &str = "/tests/interference.o";
 
 /// Puts a program of [`PROGRAMS`] on a hook with priority 1, as Cilium does.
 fn interfere(ns: &Netns, interface: &str, hook: &str, program: &str) -> Result<()> {
-    // It may be there already.
+    filter(ns, interface, &format!("{hook} protocol all prio 1"), program)
+}
+
+fn filter(ns: &Netns, interface: &str, place: &str, program: &str) -> Result<()> {
+    // The qdisc may be there already.
     let _ = ns.run(&["tc", "qdisc", "add", "dev", interface, "clsact"]);
-    let filter = format!(
-        "filter add dev {interface} {hook} protocol all prio 1 bpf direct-action object-file {PROGRAMS} section {program}"
-    );
-    ns.tc(&[filter])
+    ns.tc(&[format!("filter add dev {interface} {place} bpf direct-action object-file {PROGRAMS} section {program}")])
 }
 
 /// What the CNI bandwidth plugin makes of an annotated pod: its packets go through an ifb with a shaper.
 fn detour(ns: &Netns, pod: &Pod) -> Result<()> {
     let (interface, ifb) = (pod.host_interface(), format!("ifb{}", pod.host_interface()));
     ns.ip(&[format!("link add {ifb} type ifb"), format!("link set {ifb} up")])?;
+    // Where Weir's clsact is there already, it serves as well, and priority 1 is taken.
+    let prio = if ns.run(&["tc", "qdisc", "add", "dev", interface, "ingress"]).is_ok() { 1 } else { 2 };
     ns.tc(&[
         format!("qdisc add dev {ifb} root tbf rate 1gbit burst 1mb latency 25ms"),
-        format!("qdisc add dev {interface} ingress"),
         format!(
-            "filter add dev {interface} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev {ifb}"
+            "filter add dev {interface} ingress protocol all prio {prio} u32 match u32 0 0 action mirred egress redirect dev {ifb}"
         ),
     ])
 }
@@ -76,9 +78,8 @@ fn a_value_of_others_in_queue_mapping_is_neither_believed_nor_cleared() -> Resul
     let other = world.pod("other", PodOptions::default(), &[])?;
     let _agent = world.agent()?;
     interfere(world.node.ns(), other.host_interface(), "ingress", "rewrite")?;
-    // A filter behind Weir's program sees what it has left.
-    let _ = world.node.ns().run(&["tc", "qdisc", "add", "dev", "eth0", "clsact"]);
-    world.node.ns().tc(&["filter add dev eth0 egress prio 7 protocol ip basic match meta(tc_index eq 0) action ok"])?;
+    // A program behind Weir's drops what has no such value any more.
+    filter(world.node.ns(), "eth0", "egress protocol ip prio 7", "kept")?;
     let _flood = flood(&world, other.ns(), false)?;
     std::thread::sleep(Duration::from_secs(1));
     world.ensure_arrives("a pod in no tier", 11.5, 0.9..=1.05)
@@ -97,12 +98,13 @@ fn a_pod_that_is_redirected_past_the_nodes_ip_layer_is_held() -> Result<()> {
     for pod in &pods {
         let interface = pod.host_interface();
         let _ = node.run(&["tc", "qdisc", "add", "dev", interface, "clsact"]);
-        node.tc(&[format!(
-            "filter add dev {interface} ingress protocol all prio 2 matchall action skbedit mark {eth0} continue"
-        )])?;
-        node.tc(&[format!(
-            "filter add dev {interface} ingress protocol all prio 3 bpf direct-action object-file {PROGRAMS} section neigh"
-        )])?;
+        // Neighbours are looked for as ever.
+        for (family, prio) in [("ip", 2), ("ipv6", 3)] {
+            node.tc(&[format!(
+                "filter add dev {interface} ingress protocol {family} prio {prio} flower ip_proto udp action skbedit mark {eth0} continue"
+            )])?;
+        }
+        filter(node, interface, "ingress protocol all prio 4", "neigh")?;
     }
     ensure_held(&world, &pods, "bpf_redirect_neigh")
 }
@@ -195,9 +197,7 @@ fn a_filter_of_another_kind_in_weirs_place_is_named() -> Result<()> {
     let interface = seed.host_interface();
     for (interface, hook) in [("eth0", "egress"), (interface, "ingress")] {
         node.tc(&[format!("qdisc add dev {interface} clsact")])?;
-        node.tc(&[format!(
-            "filter add dev {interface} {hook} protocol all prio 1 u32 match u32 0 0 action continue"
-        )])?;
+        node.tc(&[format!("filter add dev {interface} {hook} protocol all prio 1 u32 match u32 0 0 action continue")])?;
     }
     let agent = world.agent()?;
     if has_tcx()? {
@@ -208,8 +208,8 @@ fn a_filter_of_another_kind_in_weirs_place_is_named() -> Result<()> {
     // Its pod is counted all the same.
     eventually(|| {
         let sent = agent.metrics()?.sum("weir_pod_network_transmit_packets_total", &[("pod", "seed")]);
-        let seen = Counters::read(node, interface)?.rx_packets;
-        ensure!(sent.is_some_and(|sent| sent > 100.0), "{sent:?} of {seen} packets are counted");
+        let arrived = Counters::read(node, interface)?.rx_packets;
+        ensure!(sent.is_some_and(|sent| sent > 100.0), "{sent:?} of {arrived} packets are counted");
         Ok(())
     })?;
     drop(agent);
@@ -223,7 +223,8 @@ fn a_filter_of_another_kind_in_weirs_place_is_named() -> Result<()> {
 fn cleanup_takes_away_what_weir_made_and_nothing_else() -> Result<()> {
     let world = World::new()?;
     let node = world.node.ns();
-    let (seed, other) = (world.pod("seed", PodOptions::default(), BULK)?, world.node.pod("other", PodOptions::default())?);
+    let (seed, other) =
+        (world.pod("seed", PodOptions::default(), BULK)?, world.node.pod("other", PodOptions::default())?);
     // An empty qdisc of somebody else's on a pod's interface, and one on an interface that Weir never touches.
     node.tc(&[format!("qdisc add dev {} clsact", seed.host_interface())])?;
     node.tc(&[format!("qdisc add dev {} ingress", other.host_interface())])?;

@@ -1,13 +1,12 @@
 //! Ways of a packet through the node on which its pod's interface is not the one by which it seems to have come.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, CallOptions};
-use weir_lab::{Masquerade, NodeOptions, PodOptions, pod_object};
+use weir_lab::{Masquerade, NodeOptions, PodCgroup, PodOptions, pod_object};
 
 use crate::held::{CEILING_MBIT, DISCARD, flood, flood_to};
 use crate::world::{BULK, World, eventually};
@@ -56,38 +55,6 @@ fn fragments_are_held() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A pod's cgroup of version 2, as the kubelet makes it. Removed when dropped.
-pub(crate) struct PodCgroup(PathBuf);
-
-impl PodCgroup {
-    /// Makes the folder for this UID.
-    pub(crate) fn create(uid: &str) -> Result<Self> {
-        let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-        let root = mounts
-            .lines()
-            .find_map(|line| {
-                let mut columns = line.split_whitespace().skip(1);
-                let place = columns.next()?;
-                (columns.next()? == "cgroup2").then_some(place)
-            })
-            .context("no cgroup2 is mounted")?;
-        let folder = PathBuf::from(root).join(format!("weir-kernel-test/pod{uid}"));
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-
-    /// The line of a shell that puts it into the cgroup.
-    pub(crate) fn join(&self) -> String {
-        format!("echo $$ > {}/cgroup.procs;", self.0.display())
-    }
-}
-
-impl Drop for PodCgroup {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }
 
 #[test]

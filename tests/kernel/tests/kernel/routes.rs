@@ -52,7 +52,7 @@ fn the_uplink_is_where_public_addresses_are_reached() -> Result<()> {
     // A VPN that takes everything by two halves.
     let halves = ["route add 0.0.0.0/1 via 198.51.100.254", "route add 128.0.0.0/1 via 198.51.100.254"];
     node.ip(&halves)?;
-    node.ip(&["-6 route del default"])?;
+    node.run(&["ip", "-6", "route", "del", "default"])?;
     wait_interfaces(&world, "wan", &["lte0"])?;
     node.ip(&halves.map(|line| line.replace("add", "del")))?;
     wait_interfaces(&world, "wan", &["eth0"])?;
@@ -84,9 +84,7 @@ fn a_backup_line_has_limits_of_its_own_and_a_pod_without_any_there_is_named() ->
     world.limit()?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     second_nic(&world)?;
-    let object = |kind: &str, name: &str, spec: Value| {
-        json!({"apiVersion": "weir.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
-    };
+    let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "weir.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     let backup = object("Uplink", "backup", json!({"capacity": "1M", "headroom": "0%", "interface": {"name": "lte0"}}));
     world.node.objects().apply("backup.yaml", std::slice::from_ref(&backup))?;
     let _agent = world.agent()?;
@@ -94,7 +92,8 @@ fn a_backup_line_has_limits_of_its_own_and_a_pod_without_any_there_is_named() ->
     wait_interfaces(&world, "wan", &["eth0"])?;
 
     // The main line fails: the default route goes over the backup line, which is not the uplink `wan` now.
-    node.ip(&["route replace default via 198.51.100.254", "-6 route del default"])?;
+    node.ip(&["route replace default via 198.51.100.254"])?;
+    node.run(&["ip", "-6", "route", "del", "default"])?;
     wait_interfaces(&world, "wan", &[])?;
     let _flood = flood(&world, seed.ns(), false)?;
     world.wait_noted("Pod default/seed", "NoTierThere")?;

@@ -5,6 +5,7 @@ mod cluster;
 mod demo;
 mod enforce;
 mod events;
+mod low_rates;
 mod sampler;
 mod shaping;
 mod stage;
@@ -50,6 +51,13 @@ pub(crate) enum Bench {
         #[command(flatten)]
         output: Output,
     },
+    /// What TCP gets of low ceilings and guarantees.
+    LowRates {
+        #[command(flatten)]
+        options: low_rates::Options,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// What goes to standard output.
@@ -68,6 +76,9 @@ impl Scene {
             Self::Cluster { keep, output } => cluster::play(&Events::new(output.json_events), keep),
             Self::Bench(Bench::Shaping { grid, output }) => shaping::play(&Events::new(output.json_events), &grid),
             Self::Bench(Bench::Enforce { count, output }) => enforce::play(&Events::new(output.json_events), count),
+            Self::Bench(Bench::LowRates { options, output }) => {
+                low_rates::play(&Events::new(output.json_events), &options)
+            }
         }
     }
 }

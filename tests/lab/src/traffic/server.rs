@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 
 use super::bulk::serve_sink;
-use super::call::serve_echo;
+use super::call::{WAKE, serve_echo};
 use super::web::serve_web;
 use crate::netns::Netns;
 
@@ -56,11 +56,31 @@ impl Sink {
         Ok(Self { received, _server: server })
     }
 
+    /// Takes every packet that comes to this UDP address inside the namespace.
+    pub fn udp(ns: &Netns, at: SocketAddr) -> Result<Self> {
+        let socket = ns.enter(|| UdpSocket::bind(at).with_context(|| format!("cannot listen at udp {at}")))?;
+        let received = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&received);
+        let server = Server::on_a_thread(move |stop| count_packets(&socket, &counted, stop));
+        Ok(Self { received, _server: server })
+    }
+
     /// Bytes that have arrived until now: goodput.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
+}
+
+fn count_packets(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) -> Result<()> {
+    socket.set_read_timeout(Some(WAKE))?;
+    let mut packet = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        if let Ok(length) = socket.recv(&mut packet) {
+            received.fetch_add(length as u64, Ordering::Relaxed);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Server {

@@ -39,6 +39,6 @@ fn a_pods_cgroup_is_found_with_id_and_level() -> Result<()> {
     let cgroups = Cgroups::new(&uid)?;
     let id = fs::metadata(cgroups.0.join(format!("pod{uid}")))?.ino();
     let found = cgroups::find(&[uid.clone(), "not-there".to_owned()].into())?;
-    assert_eq!(found, [(uid, Cgroup { id, level: 2 })].into());
+    assert_eq!(found.cgroups, [(uid, Cgroup { id, level: 2 })].into());
     Ok(())
 }

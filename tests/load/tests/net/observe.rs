@@ -84,7 +84,8 @@ fn devices_and_default_routes() -> Result<()> {
              route add unreachable default metric 5000")?;
     let host = observe(&node)?;
     let index = |name| Ok::<_, anyhow::Error>(link(&host, name)?.0);
-    assert_eq!(host.default_routes, [index("mac1")?, index("nic0")?, index("nic1")?, index("mac0")?]);
+    // Those that packets take, and not what stands by for another day.
+    assert_eq!(host.default_routes, [index("mac1")?, index("mac0")?]);
     for (upper, lower) in [("mac0", "nic1"), ("mac1", "nic0")] {
         let upper = link(&host, upper)?.1;
         assert_eq!((upper.kind.as_deref(), upper.lower), (Some("macvlan"), Some(index(lower)?)));

@@ -152,10 +152,36 @@ fn a_shaper_is_refused_by_name() -> Result<()> {
     let node = node()?;
     node.tc("qdisc add dev nic0 root tbf rate 3mbit burst 20k latency 40ms\nqdisc add dev nic0 clsact")?;
     let current = read(&node, node.ifindex("nic0")?)?;
-    assert_eq!(decide(current.as_ref(), 1, false), Decision::Refuse { kind: "tbf".to_owned() });
+    assert_eq!(decide(current.as_ref(), 1, false), Decision::Refuse { what: "tbf".to_owned() });
     assert_eq!(decide(current.as_ref(), 1, true), Decision::Install);
     let default = read(&node, node.ifindex("nic1")?)?;
     assert_eq!(decide(default.as_ref(), 4, false), Decision::Install);
+    Ok(())
+}
+
+#[test]
+fn fq_with_a_purpose_is_refused_and_ours_is_mended() -> Result<()> {
+    if !kernel_has_fq()? {
+        return Ok(());
+    }
+    let node = node()?;
+    let ifindex = node.ifindex("nic0")?;
+    for (options, refused) in [
+        ("maxrate 9mbit", Some("fq with maxrate")),
+        ("nopacing", Some("fq with nopacing")),
+        ("ce_threshold 4ms", Some("fq with ce_threshold")),
+        ("limit 500 flow_limit 50 quantum 3000", None),
+    ] {
+        node.tc(&format!("qdisc replace dev nic0 root fq {options}"))?;
+        let expected = refused.map_or(Decision::Install, |what| Decision::Refuse { what: what.to_owned() });
+        assert_eq!(decide(read(&node, ifindex)?.as_ref(), 1, false), expected, "{options}");
+        node.tc("qdisc del dev nic0 root")?;
+    }
+    replace(&node, "nic0", ifindex, 1)?;
+    node.tc(&format!("qdisc change dev nic0 root handle {OURS} fq maxrate 1mbit orphan_mask 7"))?;
+    assert_eq!(decide(read(&node, ifindex)?.as_ref(), 1, false), Decision::Install);
+    replace(&node, "nic0", ifindex, 1)?;
+    assert_eq!(decide(read(&node, ifindex)?.as_ref(), 1, false), Decision::Keep);
     Ok(())
 }
 

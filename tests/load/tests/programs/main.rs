@@ -1,6 +1,7 @@
 //! Every program loads, verifies, and does with a made-up packet what it should, by each of its ways out.
 
 mod near;
+mod pacing;
 mod pins;
 mod senders;
 
@@ -30,7 +31,7 @@ const LOOPBACK: u32 = 1;
 
 /// One pod (slot 5) in one tier (3) on one uplink (2), all seen on the loopback interface.
 fn state() -> KernelState {
-    let interface = InterfaceConfig { slot: 5, uplink: 2, l2_len: 14, flags: 0 };
+    let interface = InterfaceConfig { slot: 5, uplink: 2, l2_len: 14, ..InterfaceConfig::default() };
     let uplink = UplinkConfig {
         owner: [1; 16],
         capacity: cost_of_rate(20_000_000),
@@ -38,8 +39,7 @@ fn state() -> KernelState {
         horizon_min_ns: 2_000_000,
         horizon_max_ns: 40_000_000,
         burst_ns: 1_000_000,
-        flags: 0,
-        cgroup_levels: 0,
+        ..UplinkConfig::default()
     };
     let tier = TierConfig { owner: [2; 16], uplink: 2, dscp: DSCP_KEEP, ..TierConfig::default() };
     KernelState {
@@ -83,8 +83,7 @@ impl Fixture {
 
     /// Offers a packet of slot 5 to `uplink_tx`: it came by the pod's interface.
     fn bulk(&mut self, frame: &[u8]) -> Result<test_run::Output> {
-        let input =
-            test_run::Input { frame: frame.to_vec(), ingress_ifindex: LOOPBACK, ..test_run::Input::default() };
+        let input = test_run::Input { frame: frame.to_vec(), ingress_ifindex: LOOPBACK, ..test_run::Input::default() };
         Ok(test_run::run(self.datapath.program(Program::UplinkTx)?, &input)?)
     }
 
@@ -158,7 +157,9 @@ fn an_unknown_interface_passes_and_is_counted() -> Result<()> {
     let input = test_run::Input { frame: frame::ipv4(INTERNET, 0, 100), ..Default::default() };
     for program in Program::ALL {
         assert_eq!(test_run::run(fixture.datapath.program(program)?, &input)?.verdict, NEXT);
-        assert_eq!(fixture.exits(program, Exit::UnknownInterface)?, 1);
+        // On Weir's own veth it is the ticket that is missing.
+        let exit = if program == Program::SplitRx { Exit::NoPod } else { Exit::UnknownInterface };
+        assert_eq!(fixture.exits(program, exit)?, 1);
     }
     Ok(())
 }

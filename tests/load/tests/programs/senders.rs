@@ -28,9 +28,9 @@ const SOURCE: [u8; 4] = [198, 51, 100, 1];
 /// uplink, and no pod's.
 fn pods(tagged: bool) -> KernelState {
     let mut state = state();
-    let interface = |slot, flags| InterfaceConfig { slot, uplink: 0, l2_len: 14, flags };
+    let interface = |slot, flags| InterfaceConfig { slot, l2_len: 14, flags, ..InterfaceConfig::default() };
     state.interfaces = [
-        (LOOPBACK, InterfaceConfig { slot: 0, uplink: 2, l2_len: 14, flags: 0 }),
+        (LOOPBACK, InterfaceConfig { uplink: 2, l2_len: 14, ..InterfaceConfig::default() }),
         (VETH, interface(5, 0)),
         (BRIDGE, interface(0, INTERFACE_SHARED)),
     ]
@@ -129,7 +129,7 @@ fn a_bridge_hands_the_sender_over_to_its_port() -> Result<()> {
 fn pods_tag_only_behind_a_bridge() -> Result<()> {
     for (flags, expected) in [(0, 77), (INTERFACE_TAGS, tag_of_slot(5))] {
         let mut wanted = pods(true);
-        let own = InterfaceConfig { slot: 5, uplink: 0, l2_len: 14, flags };
+        let own = InterfaceConfig { slot: 5, l2_len: 14, flags, ..InterfaceConfig::default() };
         wanted.interfaces.insert(LOOPBACK, own);
         let mut fixture = Fixture::new(&wanted)?;
         let output = run(fixture.datapath.test_program("pod_tx_marked")?, &input(0, 77))?;
@@ -142,7 +142,9 @@ fn pods_tag_only_behind_a_bridge() -> Result<()> {
 fn a_packet_that_lost_its_pod_is_found_out_and_a_strangers_is_not() -> Result<()> {
     let mut wanted = pods(false);
     let flags = INTERFACE_SAMPLES;
-    wanted.interfaces.insert(LOOPBACK, InterfaceConfig { slot: 5, uplink: 2, l2_len: 14, flags });
+    wanted
+        .interfaces
+        .insert(LOOPBACK, InterfaceConfig { slot: 5, uplink: 2, l2_len: 14, flags, ..InterfaceConfig::default() });
     let mut fixture = Fixture::new(&wanted)?;
     let sample = input(0, 0);
     run(fixture.datapath.program(Program::PodTx)?, &sample)?;

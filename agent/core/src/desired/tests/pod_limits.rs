@@ -103,7 +103,11 @@ fn the_lowest_of_a_pods_own_limits_counts_and_says_where_it_comes_from() {
         world.tiers.insert("bulk".to_owned(), Tier { pod_ceiling: per_pod.map(mbit), ..tier("bulk", "wan") });
         world.pods.insert(key("seed"), Pod { egress_bandwidth: annotation.map(mbit), ..labelled("bulk") });
         let expected = expected.map(|(rate, from)| PodCeiling { rate: mbit(rate), from: from.to_owned() });
-        assert_eq!(run(&world).0.pods[&key("seed")].ceilings.get("wan"), expected.as_ref(), "{annotation:?} {per_pod:?}");
+        assert_eq!(
+            run(&world).0.pods[&key("seed")].ceilings.get("wan"),
+            expected.as_ref(),
+            "{annotation:?} {per_pod:?}"
+        );
     }
 }
 
@@ -121,7 +125,11 @@ fn a_pod_has_a_tier_and_a_ceiling_of_its_own_on_each_uplink() {
     let backup = Uplink { interface: InterfaceChoice::Named("eth1".to_owned()), ..uplink("1M") };
     world.uplinks.insert("backup".to_owned(), backup);
     world.tiers.insert("bulk".to_owned(), tier("bulk", "wan"));
-    let slow = Tier { pods: Selector::label("traffic-tier", "bulk"), pod_ceiling: Some(mbit("100k")), ..tier("slow", "backup") };
+    let slow = Tier {
+        pods: Selector::label("traffic-tier", "bulk"),
+        pod_ceiling: Some(mbit("100k")),
+        ..tier("slow", "backup")
+    };
     world.tiers.insert("slow".to_owned(), slow);
     world.pods.insert(key("seed"), Pod { egress_bandwidth: Some(mbit("5M")), ..labelled("bulk") });
     let (found, findings) = run(&world);

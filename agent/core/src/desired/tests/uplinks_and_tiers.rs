@@ -102,7 +102,11 @@ fn the_lan_of_an_uplinks_interface_is_exempt_unless_it_is_no_lan() {
 #[test]
 fn a_ports_lan_is_its_bridges() {
     let mut host = host();
-    let bridge = Link { kind: Some("bridge".to_owned()), on_link: ["198.51.100.0/24".parse().unwrap()].into(), ..ethernet("br0") };
+    let bridge = Link {
+        kind: Some("bridge".to_owned()),
+        on_link: ["198.51.100.0/24".parse().unwrap()].into(),
+        ..ethernet("br0")
+    };
     host.links.insert(9, bridge);
     host.links.get_mut(&3).unwrap().master = Some(9);
     let mut world = world();

@@ -51,15 +51,19 @@ fn host() -> Host {
 
 #[test]
 fn names_become_ids_and_rates_become_costs() {
-    let Rendered { state, ids, notes, .. } = render(&desired(), &host(), &Pacing::default(), &KernelState::default(), &NONE);
+    let Rendered { state, ids, notes, .. } =
+        render(&desired(), &host(), &Pacing::default(), &KernelState::default(), &NONE);
     assert!(notes.is_empty());
     let (uplink, tier, seed) = (ids.uplinks["wan"], ids.tiers["bulk"], ids.pods[&key("seed")]);
     assert_eq!(state.uplinks[&uplink].capacity, cost_of_rate(19_400_000));
     assert_eq!(state.uplinks[&uplink].flags, 0);
     assert_eq!(state.tiers[&tier].uplink, uplink);
     assert_eq!((state.tiers[&tier].dscp, state.pods[&seed].tiers[usize::from(uplink)]), (1, tier));
-    assert_eq!(state.interfaces[&7], InterfaceConfig { slot: seed, uplink: 0, l2_len: 14, flags: INTERFACE_SAMPLES });
-    assert_eq!(state.interfaces[&2], InterfaceConfig { slot: 0, uplink, l2_len: 14, flags: 0 });
+    assert_eq!(
+        state.interfaces[&7],
+        InterfaceConfig { slot: seed, l2_len: 14, flags: INTERFACE_SAMPLES, ..Default::default() }
+    );
+    assert_eq!(state.interfaces[&2], InterfaceConfig { uplink, l2_len: 14, ..Default::default() });
     assert_eq!(state.exempt, [(uplink, "10.0.0.0/8".parse().unwrap())].into());
     assert_eq!(state.attached.len(), 5);
 }

@@ -59,8 +59,7 @@ impl Fixture {
             horizon_min_ns: HORIZON_NS,
             horizon_max_ns: HORIZON_NS,
             burst_ns: 1_000_000,
-            flags: 0,
-            cgroup_levels: 0,
+            ..UplinkConfig::default()
         };
         let tier =
             TierConfig { owner: [2; 16], uplink: UPLINK, dscp: DSCP_KEEP, guarantee: fast, ..Default::default() };

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use weir::datapath::test_run;
-use weir_common::reason::Program;
 
 use super::cases::{self, Case, Mode};
 use super::fixture::{Fixture, HORIZON_NS};
@@ -86,7 +85,13 @@ fn run(fixture: &mut Fixture, case: &Case, input: &test_run::Input) -> Result<u3
 
 fn input(case: &Case) -> Result<test_run::Input> {
     let tstamp = if case.late { monotonic_ns()? + u64::from(HORIZON_NS) * 3 / 4 } else { 0 };
-    Ok(test_run::Input { frame: case.frame.clone(), ingress_ifindex: case.ingress(), tstamp, repeat: 1, ..Default::default() })
+    Ok(test_run::Input {
+        frame: case.frame.clone(),
+        ingress_ifindex: case.ingress(),
+        tstamp,
+        repeat: 1,
+        ..Default::default()
+    })
 }
 
 fn monotonic_ns() -> Result<u64> {
