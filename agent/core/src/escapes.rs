@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    desired::{Desired, reasons},
+    desired::{Desired, DesiredPod, reasons},
     host::Host,
     model::{ObjectRef, PodKey, Rate, Rejection, rate},
     snapshot::Snapshot,
@@ -138,6 +138,13 @@ impl Escapes {
             );
             note("TrafficTier", &tier, reasons::IDENTITY_LOST, message)
         });
+        let lost_pods = self.lost_pods(desired).map(|(key, _)| {
+            let message =
+                "its packets arrive at an uplink without any sign of it, so that its limits do not hold: another \
+                           program, tunnel or device on their way through the node hides it"
+                    .to_owned();
+            note("Pod", &key.to_string(), reasons::IDENTITY_LOST, message)
+        });
         let untiered = self.untiered.iter().filter_map(|(key, Seen { what: uplink, .. })| {
             let pod = desired.pods.get(key).filter(|pod| !pod.tiers.contains_key(uplink))?;
             let message = format!(
@@ -161,14 +168,13 @@ impl Escapes {
             );
             Some(note("Uplink", uplink, reasons::TUNNELLED, message))
         });
-        lost.chain(untiered).chain(tunnelled).collect()
+        lost.chain(lost_pods).chain(untiered).chain(tunnelled).collect()
     }
 
     /// Pods of each tier that lose their packets.
     fn lost_by_tier(&self, desired: &Desired) -> BTreeMap<String, Vec<String>> {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (key, _) in self.lost.iter().filter(|(_, seen)| seen.what >= ENOUGH_SAMPLES) {
-            let Some(pod) = desired.pods.get(key) else { continue };
+        for (key, pod) in self.lost_pods(desired) {
             for tier in pod.tiers.values() {
                 found.entry(tier.clone()).or_default().push(format!("Pod {key}"));
             }
@@ -176,10 +182,9 @@ impl Escapes {
         found
     }
 
-    /// Returns whether a pod's packets lose their pod.
-    #[must_use]
-    pub fn is_lost(&self, pod: &PodKey) -> bool {
-        self.lost.get(pod).is_some_and(|seen| seen.what >= ENOUGH_SAMPLES)
+    fn lost_pods<'a>(&'a self, desired: &'a Desired) -> impl Iterator<Item = (&'a PodKey, &'a DesiredPod)> {
+        let lost = self.lost.iter().filter(|(_, seen)| seen.what >= ENOUGH_SAMPLES);
+        lost.filter_map(|(key, _)| Some((key, desired.pods.get(key).filter(|pod| !pod.tiers.is_empty())?)))
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) struct Probe {
     /// Bytes of payload
     #[arg(long, default_value_t = CallOptions::default().size)]
     size: usize,
+    /// Send these bytes as one burst of packets with so much payload each, by segmentation offload; 0 for one packet
+    #[arg(long, default_value_t = 0)]
+    segment: u16,
     #[command(flatten)]
     series: Series,
 }
@@ -107,7 +110,10 @@ impl Tool {
                 serve_web(&listener, &forever)
             }
             Self::Probe(probe) => {
-                let call = Call::start_here(probe.to, CallOptions { rate: probe.rate, size: probe.size })?;
+                let call = Call::start_here(
+                    probe.to,
+                    CallOptions { rate: probe.rate, size: probe.size, segment: probe.segment },
+                )?;
                 std::thread::sleep(Duration::from_secs(probe.series.seconds));
                 print(&call.finish()?, probe.series.series)
             }

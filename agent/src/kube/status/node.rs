@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::objects::{ENFORCED, OnNode, State, WeirNodeStatus};
 use weir_common::counters::Class;
 use weir_core::{
-    desired::Place,
+    desired::{Place, reasons},
     model::{Rate, Rejection, rate},
     snapshot::{NOT_APPLIED, PARTLY_APPLIED, Snapshot},
 };
@@ -99,7 +99,7 @@ fn uplink(snapshot: &Snapshot, name: &str) -> OnNode {
     let Some(desired) = snapshot.desired.uplinks.get(name) else { return because(snapshot, "Uplink", name) };
     let note = find(snapshot, "Uplink", name);
     match snapshot.uplinks.get(name) {
-        _ if note.is_some_and(is_not_applied) => of(State::NotEnforced, note),
+        _ if note.is_some_and(is_not_held) => of(State::NotEnforced, note),
         Some(now) if !desired.interfaces.is_empty() => {
             if now.paced || note.is_some_and(|note| note.reason == PARTLY_APPLIED) {
                 return of(if note.is_some() { State::Degraded } else { State::Enforced }, note);
@@ -121,7 +121,7 @@ fn tier(snapshot: &Snapshot, name: &str) -> OnNode {
         .findings
         .notes
         .iter()
-        .filter(|note| note.object.kind == "Pod" && is_not_applied(note))
+        .filter(|note| note.object.kind == "Pod" && is_not_held(note))
         .map(|note| note.object.name.as_str())
         .collect();
     let pods = snapshot.desired.pods.iter().filter(|(_, pod)| pod.is_in(name));
@@ -130,7 +130,7 @@ fn tier(snapshot: &Snapshot, name: &str) -> OnNode {
         (pods + 1, found + u32::from(is_held))
     });
     let standing = match its_uplink.state {
-        _ if !snapshot.tiers.contains_key(name) || note.is_some_and(is_not_applied) => of(State::NotEnforced, note),
+        _ if !snapshot.tiers.contains_key(name) || note.is_some_and(is_not_held) => of(State::NotEnforced, note),
         State::Enforced if note.is_some() => of(State::Degraded, note),
         _ => its_uplink,
     };
@@ -151,14 +151,15 @@ fn of(state: State, why: Option<&Rejection>) -> OnNode {
     OnNode { state, reason, message, ..OnNode::default() }
 }
 
-/// The note on an object: the one that it is not applied, if there is one, as that is the worst.
+/// The note on an object: the one that its limits do not hold, if there is one, as that is the worst.
 fn find<'a>(snapshot: &'a Snapshot, kind: &str, name: &str) -> Option<&'a Rejection> {
     let notes = || snapshot.findings.notes.iter().filter(|note| is_about(note, kind, name));
-    notes().find(|note| is_not_applied(note)).or_else(|| notes().next())
+    notes().find(|note| is_not_held(note)).or_else(|| notes().next())
 }
 
-fn is_not_applied(note: &Rejection) -> bool {
-    note.reason == NOT_APPLIED
+/// Returns whether the limits of the object do not hold, for whatever reason.
+fn is_not_held(note: &Rejection) -> bool {
+    note.reason == NOT_APPLIED || note.reason == reasons::IDENTITY_LOST
 }
 
 fn is_about(found: &Rejection, kind: &str, name: &str) -> bool {

@@ -15,12 +15,12 @@ use crate::world::{World, is_enough, until_enough};
 pub(crate) const CEILING_MBIT: f64 = 2.0;
 /// A part of what is offered may pass while a clock's burst and horizon are used up.
 const HELD: RangeInclusive<f64> = 0.85..=1.06;
-const SETTLE: Duration = Duration::from_millis(1_000);
+const SETTLE: Duration = Duration::from_secs(1);
 const MEASURE: Duration = Duration::from_millis(2_500);
 /// Nobody listens there, and nobody has to.
 pub(crate) const DISCARD: u16 = 9;
 /// Six times the ceiling.
-const FLOOD: CallOptions = CallOptions { rate: 1_000, size: 1_400 };
+const FLOOD: CallOptions = CallOptions { rate: 1_000, size: 1_400, segment: 0 };
 
 /// Sends 12 Mbit/s of UDP from a namespace, over IPv4 or IPv6, for as long as it lives.
 pub(crate) fn flood(world: &World, from: &Netns, v6: bool) -> Result<Call> {

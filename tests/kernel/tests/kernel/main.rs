@@ -4,6 +4,7 @@
 //! with one thread: the tests measure, and would measure each other.
 
 mod accounting;
+mod bursts;
 mod ceilings;
 mod coexistence;
 mod degraded;

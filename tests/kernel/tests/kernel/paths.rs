@@ -9,7 +9,7 @@ use weir_lab::traffic::{Call, CallOptions};
 use weir_lab::{Masquerade, NodeOptions, PodCgroup, PodOptions, pod_object};
 
 use crate::held::{CEILING_MBIT, DISCARD, flood, flood_to};
-use crate::world::{BULK, World, eventually};
+use crate::world::{BULK, World, eventually, lab_program};
 
 fn masquerading() -> Result<World> {
     let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
@@ -47,7 +47,7 @@ fn fragments_are_held() -> Result<()> {
         for pod in &pods {
             for to in [internet.at(DISCARD), internet.at_v6(DISCARD)] {
                 // Each in three frames, 11 Mbit/s.
-                let _flood = Call::start(pod.ns(), to, CallOptions { rate: 330, size: 4_000 })?;
+                let _flood = Call::start(pod.ns(), to, CallOptions { rate: 330, size: 4_000, segment: 0 })?;
                 std::thread::sleep(Duration::from_secs(1));
                 let what = format!("fragments of the {} pod to {to}, masquerade {masquerade:?}", pod.name());
                 world.ensure_arrives(&what, CEILING_MBIT, 0.5..=1.1)?;
@@ -79,7 +79,7 @@ fn a_pod_behind_a_macvlan_is_held_by_its_sockets() -> Result<()> {
     world.wait_noted("Pod default/seed", "BySockets")?;
 
     let to = world.lab.internet().at(DISCARD);
-    let weir_lab = std::env::var("WEIR_LAB_BIN").unwrap_or_else(|_| "/usr/bin/weir-lab".to_owned());
+    let weir_lab = lab_program();
     let mut shell = std::process::Command::new("sh");
     let probe = format!("exec {weir_lab} probe {to} --rate 1000 --size 1400 --seconds 30");
     shell.args(["-c", &format!("{} {probe}", cgroup.join())]);
@@ -132,7 +132,7 @@ fn a_static_pod_is_known_by_the_cgroup_of_its_manifest() -> Result<()> {
     let pods = world.status()?["pods"].clone();
     let etcd = pods.as_array().into_iter().flatten().find(|pod| pod["name"] == "etcd").cloned();
     let etcd = etcd.context("weir status has the pod")?;
-    ensure!(etcd["desired"]["place"]["HostNetwork"]["id"].as_u64().is_some_and(|id| id > 0), "{etcd}");
+    ensure!(etcd["desired"]["place"]["host_network"]["id"].as_u64().is_some_and(|id| id > 0), "{etcd}");
     Ok(())
 }
 
@@ -151,10 +151,10 @@ fn what_leaves_inside_a_tunnel_to_a_public_peer_is_said() -> Result<()> {
     ])?;
     let _agent = world.agent()?;
     let to: SocketAddr = format!("198.51.100.2:{DISCARD}").parse()?;
-    let _inside = flood_to(seed.ns(), to)?;
+    let inside = flood_to(seed.ns(), to)?;
     world.wait_noted("Uplink wan", "Tunnelled")?;
     // What does not go through it is held as ever.
-    drop(_inside);
+    drop(inside);
     let _outside = flood(&world, seed.ns(), false)?;
     world.wait_held("beside the tunnel")
 }

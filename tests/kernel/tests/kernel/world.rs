@@ -203,6 +203,11 @@ pub(crate) fn eventually<T>(attempt: impl FnMut() -> Result<T>) -> Result<T> {
     within(SOON, attempt)
 }
 
+/// Path of `weir-lab`, for traffic that has to come from a program of its own.
+pub(crate) fn lab_program() -> String {
+    std::env::var("WEIR_LAB_BIN").unwrap_or_else(|_| "/usr/bin/weir-lab".to_owned())
+}
+
 /// Tries until it succeeds or the time is over; then the last error counts.
 pub(crate) fn within<T>(time: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + time;

@@ -12,7 +12,7 @@ use super::shaping::kernel;
 use super::stage::{LOWER_EFFORT, Stage};
 
 /// The seed sends this often, so that a change is seen to the millisecond.
-const PROBES: CallOptions = CallOptions { rate: 1000, size: 20 };
+const PROBES: CallOptions = CallOptions { rate: 1000, size: 20, segment: 0 };
 /// A change that takes longer counts as never.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Between two changes, so that each is a change of its own for the agent.

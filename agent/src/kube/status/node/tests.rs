@@ -115,6 +115,17 @@ fn what_could_not_be_applied_is_not_said_to_be_in_force() {
 }
 
 #[test]
+fn a_tier_whose_pods_escape_is_not_said_to_be_in_force() {
+    let mut snapshot = snapshot();
+    snapshot.findings.notes.push(finding("TrafficTier", "bulk", "IdentityLost"));
+    snapshot.findings.notes.push(finding("Pod", "media/b", "IdentityLost"));
+    let status = told(&snapshot);
+    let bulk = tier_of(&status, "bulk");
+    assert_eq!((bulk.state, bulk.reason.as_deref(), bulk.pods_enforced), (State::NotEnforced, Some("IdentityLost"), 0));
+    assert_eq!(status.uplinks[0].state, State::Enforced);
+}
+
+#[test]
 fn what_was_applied_in_part_is_degraded() {
     let mut snapshot = snapshot();
     snapshot.findings.notes.push(finding("Uplink", "wan", "PartlyApplied"));
