@@ -16,6 +16,9 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use crate::netns::Netns;
 
 const ETHERNET_HEADER: usize = 14;
+const IPV6_HEADER: usize = 40;
+/// UDP's protocol number.
+const UDP: u8 = 17;
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 
 /// What was seen of a packet.
@@ -29,6 +32,8 @@ pub struct Seen {
     pub dscp: u8,
     /// Its ECN bits (RFC 3168): 3 is "congestion experienced".
     pub ecn: u8,
+    /// Its UDP ports, the source's first; none for other protocols.
+    pub udp: Option<(u16, u16)>,
     /// Its length with the Ethernet header.
     pub length: usize,
 }
@@ -107,18 +112,23 @@ fn open() -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Reads the fields at their places in RFC 791 and RFC 8200; none for other protocols.
+/// Reads the fields at their places in RFC 791, RFC 8200 and RFC 768; none for other protocols.
 fn parse(frame: &[u8], at: Instant, length: usize) -> Option<Seen> {
     let ip = frame.get(ETHERNET_HEADER..)?;
-    let (source, class) = match frame.get(12..14)? {
-        [0x08, 0x00] => (IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(12..16)?).ok()?)), *ip.get(1)?),
-        [0x86, 0xdd] => (
-            IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(ip.get(8..24)?).ok()?)),
-            (ip.first()? << 4) | (ip.get(1)? >> 4),
-        ),
+    let (source, class, protocol, header) = match frame.get(12..14)? {
+        [0x08, 0x00] => {
+            let source = Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(12..16)?).ok()?);
+            (IpAddr::V4(source), *ip.get(1)?, *ip.get(9)?, usize::from(ip.first()? & 0x0f) * 4)
+        }
+        [0x86, 0xdd] => {
+            let source = Ipv6Addr::from(<[u8; 16]>::try_from(ip.get(8..24)?).ok()?);
+            (IpAddr::V6(source), (ip.first()? << 4) | (ip.get(1)? >> 4), *ip.get(6)?, IPV6_HEADER)
+        }
         _ => return None,
     };
-    Some(Seen { at, source, dscp: class >> 2, ecn: class & 3, length })
+    let udp = ip.get(header..).and_then(|datagram| datagram.first_chunk()).filter(|_| protocol == UDP);
+    let udp = udp.map(|[a, b, c, d]| (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])));
+    Some(Seen { at, source, dscp: class >> 2, ecn: class & 3, udp, length })
 }
 
 #[cfg(test)]
@@ -142,6 +152,18 @@ mod tests {
         let seen = parse(&v6, Instant::now(), 54).unwrap();
         assert_eq!((seen.dscp, seen.ecn), (1, 1));
         assert_eq!(seen.source, IpAddr::V6(Ipv6Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn reads_the_ports_of_udp_alone() {
+        let mut frame = vec![0; 46];
+        frame[12..14].copy_from_slice(&[0x08, 0x00]);
+        // A header of six words: with an option.
+        (frame[14], frame[23]) = (0x46, UDP);
+        frame[38..42].copy_from_slice(&[0xca, 0x6c, 0x1b, 0x58]);
+        assert_eq!(parse(&frame, Instant::now(), 46).unwrap().udp, Some((51820, 7000)));
+        frame[23] = 6;
+        assert_eq!(parse(&frame, Instant::now(), 46).unwrap().udp, None);
     }
 
     #[test]

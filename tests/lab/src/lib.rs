@@ -38,6 +38,6 @@ pub use objects::{Objects, pod_object};
 pub use process::{Finished, Process};
 pub use topology::{
     Bottleneck, Client, Family, Internet, Lab, LabOptions, Machine, Masquerade, Node, NodeOptions, Pod, PodOptions,
-    Router, Wiring,
+    Router, Tunnel, Wiring,
 };
 pub use without_fq::WithoutFq;

@@ -115,6 +115,13 @@ impl Netns {
         self.spawn(command)?.wait_ok(SETUP_LIMIT).with_context(|| format!("in namespace {}", self.name))
     }
 
+    /// Runs a program inside the namespace with `input` on its standard input and returns its standard output.
+    pub fn feed(&self, argv: &[&str], input: &str) -> Result<String> {
+        let [program, arguments @ ..] = argv else { bail!("no program was named") };
+        self.enter(|| run(Command::new(program).args(arguments), input))
+            .with_context(|| format!("in namespace {}", self.name))
+    }
+
     /// Runs lines of `ip` inside the namespace, in one batch.
     pub fn ip(&self, lines: &[impl AsRef<str>]) -> Result<()> {
         self.batch("ip", lines)
@@ -129,7 +136,8 @@ impl Netns {
         let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
         let input = lines.join("\n") + "\n";
         self.enter(|| run(Command::new(program).args(["-batch", "-"]), &input))
-            .with_context(|| format!("{program} in namespace {}:\n{input}", self.name))
+            .with_context(|| format!("{program} in namespace {}:\n{input}", self.name))?;
+        Ok(())
     }
 
     /// Sets a kernel parameter of the namespace, named by its path below `/proc/sys`.
@@ -149,8 +157,9 @@ impl Drop for Netns {
     }
 }
 
-/// Runs a set-up command with `input` on its standard input; its failure carries what it printed.
-fn run(command: &mut Command, input: &str) -> Result<()> {
+/// Runs a set-up command with `input` on its standard input and returns its standard output; its failure carries
+/// what it printed.
+fn run(command: &mut Command, input: &str) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())
@@ -163,5 +172,5 @@ fn run(command: &mut Command, input: &str) -> Result<()> {
     if !output.status.success() {
         bail!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -21,7 +21,7 @@ const NETWORK: &[&[&str]] = &[
     &["act_mirred", "act_police", "act_bpf", "act_gact", "act_skbedit", "act_skbmod", "act_pedit", "act_csum"],
     // Devices; the parameters keep these drivers from making some on their own.
     &["veth", "bridge", "br_netfilter", "dummy numdummies=0", "ifb numifbs=0", "8021q", "bonding max_bonds=0"],
-    &["macvlan", "vxlan", "vrf", "tun", "ipip"],
+    &["macvlan", "vxlan", "vrf", "tun", "ipip", "wireguard"],
     // Address translation.
     &["nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_chain_nat", "nft_redir"],
     // TCP and what `ss` asks.

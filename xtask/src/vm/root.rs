@@ -30,6 +30,7 @@ const PROGRAMS: &[&str] = &[
     "usr/sbin/ethtool",
     "usr/bin/tcpdump",
     "usr/bin/setpriv",
+    "usr/bin/wg",
 ];
 
 /// Files above this size lose their debug information on the way into the VM, which saves memory and time.

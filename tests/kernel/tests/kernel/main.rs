@@ -23,4 +23,5 @@ mod privilege;
 mod routes;
 mod scale;
 mod sharing;
+mod tunnel;
 mod world;

@@ -5,6 +5,7 @@
 //! | LAN | `192.168.50.0/24` | `fd00:50::/64` |
 //! | pods of node n | `10.244.n.0/24` | `fd00:244:0:n::/64` |
 //! | internet | `203.0.113.0/24` (RFC 5737) | `2001:db8:ffff::/64` (RFC 3849) |
+//! | inside a tunnel | `10.99.0.0/24` | `fd00:99::/64` |
 //!
 //! The internet's ranges are for documentation, not private: Weir exempts private destinations.
 
@@ -50,6 +51,12 @@ const FIRST_NODE: u8 = 10;
 /// The internet host's number in its network.
 pub(crate) const INTERNET_HOST: u8 = 10;
 
+/// Further hosts of the internet are numbered from here.
+pub(crate) const FIRST_PEER: u8 = 101;
+/// The host number of the internet's end of a tunnel, and of the pod's.
+pub(crate) const TUNNEL_SERVER: u8 = 1;
+pub(crate) const TUNNEL_CLIENT: u8 = 2;
+
 /// A host on the LAN.
 pub(crate) fn lan(host: u8) -> Pair {
     Pair { v4: Ipv4Addr::new(192, 168, 50, host), v6: Ipv6Addr::new(0xfd00, 0x50, 0, 0, 0, 0, 0, host.into()) }
@@ -76,6 +83,11 @@ pub(crate) fn pod_networks(node: u8) -> [String; 2] {
 /// A host behind the uplink.
 pub(crate) fn internet(host: u8) -> Pair {
     Pair { v4: Ipv4Addr::new(203, 0, 113, host), v6: Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, host.into()) }
+}
+
+/// An end of a tunnel.
+pub(crate) fn tunnel(host: u8) -> Pair {
+    Pair { v4: Ipv4Addr::new(10, 99, 0, host), v6: Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, host.into()) }
 }
 
 impl Pair {
