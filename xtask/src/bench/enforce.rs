@@ -31,7 +31,7 @@ struct Figures {
 
 pub(super) fn main(args: &Args) -> Result<()> {
     let arguments = ["enforce".to_owned(), "--count".to_owned(), args.count.to_string()];
-    let figures = super::play(&args.place, &arguments, TIMEOUT)?;
+    let figures = super::play(&args.place, &arguments, &[], TIMEOUT)?;
     super::tell(figures, args.json, render)
 }
 

@@ -1,12 +1,11 @@
 //! `bench low-rates`: what TCP gets of a low ceiling or guarantee, under Weir and under HTB.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde::Deserialize;
 
-use super::table::markdown;
+use super::table::ByArm;
 use crate::scene::Place;
 
 /// Some forty cells of half a minute on an emulated machine, and something for a busy host.
@@ -61,32 +60,18 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let options = [("--only", &args.only), ("--arms", &args.arms), ("--seconds", &seconds)];
     let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
     let arguments: Vec<String> = std::iter::once("low-rates".to_owned()).chain(given.flatten()).collect();
-    let figures = super::play(&args.place, &arguments, TIMEOUT)?;
+    let figures = super::play(&args.place, &arguments, &[], TIMEOUT)?;
     super::tell(figures, args.json, |figures: &Figures| format!("{}\n\n{}", figures.machine, table(&figures.cells)))
 }
 
 /// A row for each case, and in it what each arm made of it.
 fn table(cells: &[Cell]) -> String {
-    let mut arms: Vec<&str> = Vec::new();
-    let mut rows: Vec<(String, BTreeMap<&str, String>)> = Vec::new();
+    let mut table = ByArm::default();
     for cell in cells {
-        if !arms.contains(&cell.arm.as_str()) {
-            arms.push(&cell.arm);
-        }
-        let case = case(cell);
         let text = format!("{:.0} % / {} / {:.1}", percent(cell), cell.drops, cell.call_p99_ms);
-        match rows.iter_mut().find(|(name, _)| *name == case) {
-            Some((_, row)) => drop(row.insert(&cell.arm, text)),
-            None => rows.push((case, [(cell.arm.as_str(), text)].into())),
-        }
+        table.put(&case(cell), &cell.arm, text);
     }
-    let header = std::iter::once("goodput of what is possible / drops / call p99 ms".to_owned())
-        .chain(arms.iter().map(|arm| (*arm).to_owned()));
-    let rows = rows.into_iter().map(|(case, row)| {
-        let figures: Vec<String> = arms.iter().map(|arm| row.get(arm).cloned().unwrap_or_default()).collect();
-        std::iter::once(case).chain(figures)
-    });
-    markdown(header, rows, 1)
+    table.markdown("goodput of what is possible / drops / call p99 ms")
 }
 
 fn case(cell: &Cell) -> String {

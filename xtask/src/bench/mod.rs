@@ -7,6 +7,7 @@ mod packet;
 mod shaping;
 mod sync;
 mod table;
+mod torrent;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use clap::Subcommand;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::scene::{self, Place};
+use crate::scene::{self, Place, Prop};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -29,6 +30,8 @@ pub struct Args {
 enum Bench {
     /// A call's delay and the bulk's goodput under each way to shape, in a VM (20 minutes for all cells).
     Shaping(shaping::Args),
+    /// The same with a real torrent client as bulk, and through a VPN sidecar, in a VM (40 minutes for all cells).
+    Torrent(torrent::Args),
     /// What each program costs per packet, beside what two-level HTB adds: on this machine, as root.
     Packet(packet::Args),
     /// What TCP gets of low ceilings and guarantees, under Weir and under HTB, in a VM (25 minutes).
@@ -43,6 +46,7 @@ enum Bench {
 pub fn main(args: &Args) -> Result<ExitCode> {
     match &args.bench {
         Bench::Shaping(args) => shaping::main(args)?,
+        Bench::Torrent(args) => torrent::main(args)?,
         Bench::Packet(args) => packet::main(args)?,
         Bench::LowRates(args) => low_rates::main(args)?,
         Bench::Enforce(args) => enforce::main(args)?,
@@ -52,9 +56,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 }
 
 /// Plays a scene of `weir-lab bench` and gives its figures.
-fn play(place: &Place, arguments: &[String], timeout: Duration) -> Result<Value> {
+fn play(place: &Place, arguments: &[String], props: &[Prop], timeout: Duration) -> Result<Value> {
     let arguments: Vec<String> = std::iter::once("bench".to_owned()).chain(arguments.iter().cloned()).collect();
-    let played = scene::play(place, &arguments, timeout)?;
+    let played = scene::play(place, &arguments, props, timeout)?;
     played.require_success()?;
     let mut figures: Value = serde_json::from_str(&played.stdout)
         .with_context(|| format!("the benchmark printed no JSON object:\n{}", played.stdout))?;

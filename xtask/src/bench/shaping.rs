@@ -1,12 +1,11 @@
 //! `bench shaping`: every way to shape, with several numbers of streams, idle and beside load.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::table::markdown;
+use super::table::{ByArm, markdown};
 use crate::scene::Place;
 
 /// 42 cells of half a minute on an emulated machine, and something for a busy host.
@@ -73,7 +72,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     ];
     let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
     let arguments: Vec<String> = std::iter::once("shaping".to_owned()).chain(given.flatten()).collect();
-    let figures = super::play(&args.place, &arguments, TIMEOUT)?;
+    let figures = super::play(&args.place, &arguments, &[], TIMEOUT)?;
     if args.json {
         println!("{figures:#}");
     } else {
@@ -92,23 +91,15 @@ pub(super) fn main(args: &Args) -> Result<()> {
 
 /// A column for each arm, a row for each number of streams and load.
 fn overview(cells: &[Cell]) -> String {
-    let mut arms: Vec<&str> = Vec::new();
-    let mut rows: BTreeMap<(u32, u32), BTreeMap<&str, String>> = BTreeMap::new();
-    for cell in cells.iter().filter(|cell| cell.streams > 0) {
-        if !arms.contains(&cell.arm.as_str()) {
-            arms.push(&cell.arm);
-        }
-        let text = format!("{:.1} / {:.1}", cell.call_p99_ms, cell.bulk_mbit);
-        rows.entry((cell.load_mbit, cell.streams)).or_default().insert(&cell.arm, text);
+    let mut cells: Vec<&Cell> = cells.iter().filter(|cell| cell.streams > 0).collect();
+    cells.sort_by_key(|cell| (cell.load_mbit, cell.streams));
+    let mut table = ByArm::default();
+    for cell in cells {
+        let beside = if cell.load_mbit > 0 { format!(", beside {} Mbit/s", cell.load_mbit) } else { String::new() };
+        let row = format!("{} Mbit/s, {}{beside}", cell.link_mbit, cell.streams);
+        table.put(&row, &cell.arm, format!("{:.1} / {:.1}", cell.call_p99_ms, cell.bulk_mbit));
     }
-    let header = std::iter::once("link, bulk streams, load".to_owned()).chain(arms.iter().map(|arm| (*arm).to_owned()));
-    let link = cells.first().map_or(0.0, |cell| cell.link_mbit);
-    let rows = rows.into_iter().map(|((load, streams), row)| {
-        let beside = if load > 0 { format!(", beside {load} Mbit/s") } else { String::new() };
-        let figures: Vec<String> = arms.iter().map(|arm| row.get(arm).cloned().unwrap_or_default()).collect();
-        std::iter::once(format!("{link} Mbit/s, {streams}{beside}")).chain(figures)
-    });
-    markdown(header, rows, 1)
+    table.markdown("link, bulk streams, load")
 }
 
 /// A row for each cell.

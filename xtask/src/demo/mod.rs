@@ -83,7 +83,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 
 /// Plays the scene, and keeps its events also when it fails.
 fn play(place: &Place, out: &Path) -> Result<Recording> {
-    let played = scene::play(place, &["demo".to_owned(), "--json-events".to_owned()], TIMEOUT)?;
+    let played = scene::play(place, &["demo".to_owned(), "--json-events".to_owned()], &[], TIMEOUT)?;
     let when = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let header = serde_json::json!({"event": "played", "machine": played.machine, "when": when});
     let file = out.join("events.jsonl");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::Played;
+use super::{Played, Prop};
 use crate::process;
 
 /// Fails unless the lab and Weir's pacing can work here, found out in a network namespace of its own.
@@ -19,9 +19,10 @@ pub(super) fn require() -> Result<()> {
 }
 
 /// Runs `weir-lab` and keeps what it prints for programs.
-pub(super) fn play(lab: &Path, arguments: &[String]) -> Result<Played> {
+pub(super) fn play(lab: &Path, arguments: &[String], props: &[Prop]) -> Result<Played> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's release")?;
     let mut command = Command::new(lab);
+    command.envs(props.iter().map(|prop| (prop.variable, &prop.here)));
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("cannot start `{}`", process::line(&command)))?;
     let Some(exit_code) = output.status.code() else { bail!("the scene was ended by a signal: {}", output.status) };

@@ -14,6 +14,8 @@ pub mod guest;
 pub mod helm;
 pub mod kernel;
 pub mod kubernetes;
+pub mod libtorrent;
+pub mod loader;
 pub mod node;
 pub mod qemu;
 pub mod rust_src;
@@ -49,6 +51,7 @@ const TOOLS: &[(&str, Ensure)] = &[
     ("kube-apiserver", kubernetes::api_server),
     ("kubectl", kubernetes::kubectl),
     ("node", node::ensure),
+    ("libtorrent", || Ok(libtorrent::ensure()?.python())),
 ];
 
 /// Fetches what is missing of all tools or of one, and says where it is.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 use crate::tools::guest::Guest;
+use crate::tools::loader;
 
 /// Libraries by the name that the loader looks for.
 #[derive(Default)]
@@ -22,10 +23,7 @@ pub(super) struct Libraries {
 impl Libraries {
     /// Adds what a fetched program needs, found among the fetched libraries.
     pub(super) fn add_fetched(&mut self, guest: &Guest, program: &Path) -> Result<()> {
-        let mut command = Command::new(guest.loader());
-        command.arg("--library-path").arg(guest.libraries()).arg("--list").arg(program);
-        let list = process::output(&mut command)?;
-        self.fetched.extend(parse(&list));
+        self.fetched.extend(loader::needed(&guest.loader(), &guest.libraries(), program)?);
         self.fetched.insert("ld-linux-x86-64.so.2".to_owned(), guest.loader());
         // Named by no program: the C library opens it by itself when a thread is cancelled.
         self.fetched.insert("libgcc_s.so.1".to_owned(), guest.libraries().join("libgcc_s.so.1"));
@@ -43,7 +41,7 @@ impl Libraries {
         if let Some(missing) = list.lines().find(|line| line.contains("=> not found")) {
             anyhow::bail!("{} needs a library that this machine lacks: {}", program.display(), missing.trim());
         }
-        self.host.extend(parse(&list));
+        self.host.extend(loader::parse(&list));
         Ok(())
     }
 
@@ -76,35 +74,9 @@ fn version_in(line: &str) -> (u32, u32) {
         .unwrap_or((0, 0))
 }
 
-/// Reads the loader's list: `name => path (address)` and, for the loader itself, `path (address)`.
-fn parse(list: &str) -> BTreeMap<String, PathBuf> {
-    list.lines()
-        .filter_map(|line| {
-            let line = line.trim().split(" (0x").next()?;
-            let path = PathBuf::from(line.split_once(" => ").map_or(line, |(_, path)| path));
-            let name = line.split(" => ").next()?.rsplit('/').next()?.to_owned();
-            path.is_absolute().then_some((name, path))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{parse, version_in};
-
-    #[test]
-    fn the_loaders_list() {
-        let list = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n\tstatically linked\n";
-        let found: Vec<_> = parse(list).into_iter().map(|(name, path)| (name, path.display().to_string())).collect();
-        assert_eq!(
-            found,
-            [
-                ("ld-linux-x86-64.so.2".to_owned(), "/lib64/ld-linux-x86-64.so.2".to_owned()),
-                ("libc.so.6".to_owned(), "/lib/x86_64-linux-gnu/libc.so.6".to_owned()),
-            ]
-        );
-    }
+    use super::version_in;
 
     #[test]
     fn versions_compare_as_numbers() {

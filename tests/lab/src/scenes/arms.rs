@@ -1,4 +1,4 @@
-//! The ways to shape that `bench shaping` compares.
+//! The ways to shape that `bench shaping` and `bench torrent` compare.
 
 use anyhow::Result;
 use clap::ValueEnum;

@@ -8,7 +8,7 @@ use weir_lab::cluster::workload::{self, Internet, Measured};
 use weir_lab::cluster::{Cluster, NODE};
 
 use super::events::{Events, round};
-use super::shaping::kernel;
+use super::measure::kernel;
 
 /// How long streams take to fill a buffer, or a change to be felt.
 const SETTLE: Duration = Duration::from_secs(5);

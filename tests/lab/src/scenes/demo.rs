@@ -9,8 +9,8 @@ use weir_lab::{Agent, AgentOptions, Counters, Metrics, Pod};
 
 use super::enforce;
 use super::events::{Events, round};
+use super::measure::kernel;
 use super::sampler::{self, Cue, Playing};
-use super::shaping::kernel;
 use super::stage::Stage;
 
 /// A torrent client's uploads.

@@ -8,7 +8,7 @@ use weir_lab::traffic::CallOptions;
 use weir_lab::{AgentOptions, Capture};
 
 use super::events::{Events, round};
-use super::shaping::kernel;
+use super::measure::kernel;
 use super::stage::{LOWER_EFFORT, Stage};
 
 /// The seed sends this often, so that a change is seen to the millisecond.

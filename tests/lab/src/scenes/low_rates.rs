@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::events::Events;
-use super::shaping::kernel;
+use super::measure::kernel;
 use cases::Case;
 use cell::Arm;
 

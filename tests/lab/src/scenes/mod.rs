@@ -6,9 +6,11 @@ mod demo;
 mod enforce;
 mod events;
 mod low_rates;
+mod measure;
 mod sampler;
 mod shaping;
 mod stage;
+mod torrent;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -40,6 +42,13 @@ pub(crate) enum Bench {
     Shaping {
         #[command(flatten)]
         grid: shaping::Grid,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// A call's delay and the goodput of a real torrent client under each way to shape.
+    Torrent {
+        #[command(flatten)]
+        grid: torrent::Grid,
         #[command(flatten)]
         output: Output,
     },
@@ -75,6 +84,7 @@ impl Scene {
             Self::Demo(output) => demo::play(&Events::new(output.json_events)),
             Self::Cluster { keep, output } => cluster::play(&Events::new(output.json_events), keep),
             Self::Bench(Bench::Shaping { grid, output }) => shaping::play(&Events::new(output.json_events), &grid),
+            Self::Bench(Bench::Torrent { grid, output }) => torrent::play(&Events::new(output.json_events), &grid),
             Self::Bench(Bench::Enforce { count, output }) => enforce::play(&Events::new(output.json_events), count),
             Self::Bench(Bench::LowRates { options, output }) => {
                 low_rates::play(&Events::new(output.json_events), &options)

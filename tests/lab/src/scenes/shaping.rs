@@ -7,10 +7,11 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use weir_lab::traffic::{IperfOptions, Sample, Summary};
-use weir_lab::{Agent, AgentOptions, cpu_idle};
+use weir_lab::{Agent, AgentOptions};
 
 use super::arms::Arm;
 use super::events::{Events, round};
+use super::measure::{Totals, kernel, mbit_of, true_rate};
 use super::stage::Stage;
 
 /// TCP's slow start, and what it overshoots by, is over after this.
@@ -88,33 +89,6 @@ pub(super) fn play(events: &Events, grid: &Grid) -> Result<()> {
     Ok(())
 }
 
-/// The running kernel's release.
-pub(super) fn kernel() -> Result<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
-    Ok(release.trim().to_owned())
-}
-
-/// What the bottleneck carries when more than enough is sent, in Mbit/s on the wire.
-fn true_rate(events: &Events) -> Result<f64> {
-    events.step("link", "measuring what the link really carries", 4);
-    let stage = Stage::build(false)?;
-    let mbit = u32::try_from(stage.link_mbit() * 3 / 2)?;
-    let flood = stage.start_load(mbit, Duration::from_secs(5))?;
-    std::thread::sleep(Duration::from_secs(1));
-    let before = (Instant::now(), stage.lab.router().bottleneck_stats()?.bytes);
-    std::thread::sleep(Duration::from_secs(3));
-    let after = stage.lab.router().bottleneck_stats()?.bytes;
-    let rate = mbit_of(after - before.1, before.0.elapsed());
-    flood.finish()?;
-    Ok(rate)
-}
-
-fn mbit_of(bytes: u64, time: Duration) -> f64 {
-    #[allow(clippy::cast_precision_loss)] // seconds of a 20 Mbit/s link
-    let bits = bytes as f64 * 8.0;
-    round(bits / time.as_secs_f64() / 1e6, 2)
-}
-
 /// Bulk settles, then the load jumps up and settles, then everything is measured at once.
 fn play_cell(
     events: &Events,
@@ -164,34 +138,6 @@ fn play_cell(
         interactive_mbit: round(interactive_mbit.unwrap_or_default(), 2),
         drops: after.drops - before.drops,
         wire_mbit: mbit_of(after.wire_bytes - before.wire_bytes, to - from),
-        cpu_idle_percent: idle_percent(before.cpu, after.cpu),
+        cpu_idle_percent: after.idle_percent_since(&before),
     })
-}
-
-/// Totals that are read at both ends of a measurement.
-struct Totals {
-    drops: u64,
-    wire_bytes: u64,
-    cpu: (u64, u64),
-}
-
-impl Totals {
-    fn read(stage: &Stage, agent: Option<&Agent>) -> Result<Self> {
-        let bottleneck = stage.lab.router().bottleneck_stats()?;
-        let node: u64 =
-            stage.node.ns().qdiscs("eth0")?.iter().filter(|qdisc| qdisc.root).map(|qdisc| qdisc.drops).sum();
-        let weir = match agent {
-            Some(agent) => agent.metrics()?.sum("weir_tier_dropped_packets_total", &[]).unwrap_or_default(),
-            None => 0.0,
-        };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a counter of packets
-        let weir = weir as u64;
-        Ok(Self { drops: bottleneck.drops + node + weir, wire_bytes: bottleneck.bytes, cpu: cpu_idle()? })
-    }
-}
-
-fn idle_percent(before: (u64, u64), after: (u64, u64)) -> f64 {
-    #[allow(clippy::cast_precision_loss)] // ticks of some seconds
-    let share = (after.0 - before.0) as f64 / (after.1 - before.1).max(1) as f64;
-    round(share * 100.0, 1)
 }

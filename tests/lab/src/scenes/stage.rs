@@ -41,7 +41,11 @@ pub(super) struct Stage {
 impl Stage {
     /// Builds it, with every object written and the seed labelled or not.
     pub(super) fn build(labelled: bool) -> Result<Self> {
-        let link = Bottleneck::default();
+        Self::behind(Bottleneck::default(), labelled)
+    }
+
+    /// Likewise, behind any link.
+    pub(super) fn behind(link: Bottleneck, labelled: bool) -> Result<Self> {
         let lab = Lab::new(LabOptions { bottleneck: Some(link) })?;
         let node = lab.node(1, NodeOptions::default())?;
         let [call, web, seed, load] = ["call", "web", "seed", "load"].map(|name| node.pod(name, PodOptions::default()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::addresses::{self, GATEWAY, INTERNET_HOST};
+use super::addresses::{self, FIRST_PEER, GATEWAY, INTERNET_HOST};
 use crate::counters::{QdiscStats, qdiscs};
 use crate::netns::Netns;
 
@@ -106,6 +106,18 @@ impl Internet {
     #[must_use]
     pub fn v6(&self) -> IpAddr {
         addresses::internet(INTERNET_HOST).v6.into()
+    }
+
+    /// Gives the host `count` further IPv4 addresses, as if there were so many hosts, and returns them.
+    ///
+    /// # Errors
+    /// If there are more than 153, for which the network has no room.
+    pub fn add_peers(&self, count: u8) -> Result<Vec<IpAddr>> {
+        let last = FIRST_PEER.checked_add(count).filter(|&end| end < u8::MAX);
+        let end = last.with_context(|| format!("{count} peers are too many: 153 have an address"))?;
+        let peers: Vec<IpAddr> = (FIRST_PEER..end).map(|host| addresses::internet(host).v4.into()).collect();
+        self.ns.ip(&peers.iter().map(|address| format!("addr add {address}/24 dev eth0")).collect::<Vec<_>>())?;
+        Ok(peers)
     }
 
     /// A port at its IPv4 address.
