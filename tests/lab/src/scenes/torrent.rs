@@ -74,8 +74,9 @@ struct Load {
     rtt_ms: u64,
 }
 
-/// The call's figures.
+/// The call's figures, by the names of `bench shaping`.
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names)]
 struct Quality {
     call_p50_ms: f64,
     call_p99_ms: f64,
@@ -170,18 +171,18 @@ fn play_cell(events: &Events, arm: Arm, load: Load, grid: &Grid) -> Result<Cell>
     let mut swarm = start_swarm(&stage, arm, load)?;
     std::thread::sleep(SETTLE);
 
-    let (from, arrived) = (Instant::now(), swarm.progress()?);
     let before = Totals::read(&stage, agent.as_ref())?;
+    let (from, arrived_before) = (Instant::now(), swarm.received()?);
     std::thread::sleep(measured);
+    let (to, arrived) = (Instant::now(), swarm.received()? - arrived_before);
     let after = Totals::read(&stage, agent.as_ref())?;
-    let (to, arrived) = (Instant::now(), swarm.progress()?.mbit_since(&arrived));
     drop(swarm);
 
     Ok(Cell {
         arm,
         load,
         call: Quality::of(&Summary::of(&call.finish()?, from, to)),
-        bulk_mbit: round(arrived, 2),
+        bulk_mbit: mbit_of(arrived, to - from),
         drops: after.drops - before.drops,
         wire_mbit: mbit_of(after.wire_bytes - before.wire_bytes, to - from),
         cpu_idle_percent: after.idle_percent_since(&before),
@@ -225,9 +226,16 @@ mod tests {
     #[test]
     fn a_cell_is_one_flat_object() {
         let load = Load { peers: 4, transport: Transport::Utp, tunnel: Wrapping::Wireguard, rtt_ms: 20 };
-        let call = Quality { call_p50_ms: 21.0, call_p99_ms: 25.0, call_loss_percent: 0.0 };
-        let cell =
-            Cell { arm: Arm::Weir, load, call, bulk_mbit: 18.0, drops: 3, wire_mbit: 19.4, cpu_idle_percent: 60.0 };
+        let quality = Quality { call_p50_ms: 21.0, call_p99_ms: 25.0, call_loss_percent: 0.0 };
+        let cell = Cell {
+            arm: Arm::Weir,
+            load,
+            call: quality,
+            bulk_mbit: 18.0,
+            drops: 3,
+            wire_mbit: 19.4,
+            cpu_idle_percent: 60.0,
+        };
         let value = serde_json::to_value(&cell).unwrap();
         assert_eq!(value["arm"], "weir");
         assert_eq!((&value["transport"], &value["tunnel"]), (&json!("utp"), &json!("wireguard")));

@@ -13,5 +13,5 @@ pub use call::{Call, CallOptions, serve_echo};
 pub use iperf::{Arrived, Congestion, Iperf, IperfOptions, Load};
 pub use percentile::{Sample, Summary};
 pub use server::{Server, Sink};
-pub use swarm::{Progress, Swarm, SwarmOptions, Transport};
+pub use swarm::{Swarm, SwarmOptions, Transport};
 pub use web::{Web, WebOptions, serve_web};
