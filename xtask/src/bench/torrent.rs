@@ -55,8 +55,9 @@ struct Figures {
     cells: Vec<Cell>,
 }
 
-/// The call with nothing beside it.
+/// The call with nothing beside it, by the names of `--json`.
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names)]
 struct Idle {
     rtt_ms: u32,
     call_p50_ms: f64,
