@@ -7,13 +7,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
-use super::go::version as go_version;
-use super::{assets, store};
+use super::{assets, go, store};
 use crate::process;
 
 /// Kubernetes' version without its leading "1.", which its libraries have as "0.".
@@ -68,7 +65,7 @@ pub fn version() -> Result<String> {
         "; for tests of the API alone a folder that has kube-apiserver, kubectl and etcd may be named in {}",
         assets::VARIABLE
     );
-    let go = go_version("Kubernetes' programs are built from their", &otherwise)?;
+    let go = go::version("Kubernetes' programs are built from their", &otherwise)?;
     Ok(format!("1.{MINOR_AND_PATCH}-{go}"))
 }
 
@@ -87,13 +84,16 @@ fn ensure(set: &Set) -> Result<PathBuf> {
 fn build(set: &Set, folder: &Path) -> Result<()> {
     let sources = folder.join("build");
     fs::create_dir(&sources).with_context(|| format!("cannot create {}", sources.display()))?;
-    let kubernetes = fetch(&sources)?;
+    let module_at = format!("k8s.io/kubernetes@v1.{MINOR_AND_PATCH}");
+    let go_mod = go::download(&sources, &module_at)?.go_mod;
+    let kubernetes = fs::read_to_string(&go_mod).with_context(|| format!("cannot read {}", go_mod.display()))?;
     fs::write(sources.join("go.mod"), module(&kubernetes)?)?;
     fs::write(sources.join("tools.go"), imports(set))?;
-    process::output(go(&sources).args(["mod", "tidy"])).context("cannot fetch the modules that Kubernetes uses")?;
+    process::output(go::command(&sources).args(["mod", "tidy"]))
+        .context("cannot fetch the modules that Kubernetes uses")?;
     let packages = set.programs.iter().copied().map(package);
     process::output(
-        go(&sources)
+        go::command(&sources)
             .args(["build", "-trimpath", "-ldflags", &linker_flags(), "-o"])
             .arg(folder)
             .args(packages)
@@ -103,27 +103,9 @@ fn build(set: &Set, folder: &Path) -> Result<()> {
     fs::remove_dir_all(&sources).with_context(|| format!("cannot remove {}", sources.display()))
 }
 
-/// Downloads Kubernetes' module and gives its go.mod.
-fn fetch(folder: &Path) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Download {
-        #[serde(rename = "GoMod")]
-        go_mod: PathBuf,
-    }
-    let module = format!("k8s.io/kubernetes@v1.{MINOR_AND_PATCH}");
-    let answer = process::output(go(folder).args(["mod", "download", "-json", &module]))
-        .with_context(|| format!("cannot download the Go module {module}"))?;
-    let Download { go_mod } = serde_json::from_str(&answer)
-        .with_context(|| format!("`go mod download -json {module}` names no go.mod, but says {answer}"))?;
-    fs::read_to_string(&go_mod).with_context(|| format!("cannot read {}", go_mod.display()))
-}
-
 /// A go.mod that requires Kubernetes and says which versions its sister modules have.
 fn module(kubernetes: &str) -> Result<String> {
-    let language = kubernetes
-        .lines()
-        .find(|line| line.starts_with("go "))
-        .context("Kubernetes' go.mod does not say its version of Go")?;
+    let language = go::language(kubernetes).context("Kubernetes' go.mod does not say its version of Go")?;
     let mut lines = vec!["module weir.test/kubernetes".to_owned(), language.to_owned()];
     lines.extend(kubernetes.lines().filter(|line| line.starts_with("godebug ")).map(str::to_owned));
     lines.push(format!("require k8s.io/kubernetes v1.{MINOR_AND_PATCH}"));
@@ -167,12 +149,6 @@ fn linker_flags() -> String {
         flags.extend(values.iter().map(|(name, value)| format!("-X {package}.{name}={value}")));
     }
     flags.join(" ")
-}
-
-fn go(folder: &Path) -> Command {
-    let mut command = Command::new("go");
-    command.current_dir(folder);
-    command
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod apt;
 pub mod assets;
 pub mod bpf_linker;
 pub mod cargo_deny;
+pub mod cilium;
 pub mod etcd;
 mod go;
 pub mod guest;
@@ -52,6 +53,8 @@ const TOOLS: &[(&str, Ensure)] = &[
     ("kubectl", kubernetes::kubectl),
     ("node", node::ensure),
     ("libtorrent", || Ok(libtorrent::ensure()?.python())),
+    ("cilium", || Ok(cilium::ensure()?.folder().to_owned())),
+    ("cilium-node", node::with_cilium),
 ];
 
 /// Fetches what is missing of all tools or of one, and says where it is.

@@ -1,4 +1,6 @@
 //! The disk of a Kubernetes node: Debian's container runtime and network tools, and Kubernetes' programs.
+//!
+//! A second disk adds Cilium and the compiler that its agent runs, so that the ordinary disk stays small.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::apt::Suite;
+use super::cilium::{self, Cilium};
 use super::{kubernetes, store};
 use crate::process;
 
@@ -28,6 +31,15 @@ const PACKAGES: &[&str] = &[
     "nftables",
     "runc",
 ];
+/// Packages that Cilium's agent needs in addition. `libclang-cpp19` depends on all libraries of clang. The compiler's own
+/// package is unpacked without its dependencies, which are 100 MB of headers that Cilium does not include.
+const CILIUM_PACKAGES: &[&str] = &["ipset", "libclang-cpp19"];
+const COMPILER_PACKAGE: &str = "clang-19";
+const COMPILER: &str = "../lib/llvm-19/bin/clang";
+/// The folder in which the container runtime looks for CNI plugins.
+const PLUGINS: &str = "usr/lib/cni";
+/// The folder in which Cilium's agent looks for the sources of its BPF programs.
+const CILIUM_SOURCES: &str = "var/lib/cilium/bpf";
 /// Room for what containers write, in the sparse file.
 const SIZE: &str = "6G";
 
@@ -60,13 +72,40 @@ const FILES: &[(&str, &str)] = &[
 
 /// Gives the disk's image, an ext4 file system; makes it if it is missing.
 pub fn ensure() -> Result<PathBuf> {
+    make("node", &version()?, "a Kubernetes node's disk (100 MB of packages)", &[], |_, _| Ok(()))
+}
+
+/// Returns the image of a disk that has Cilium in addition, and makes it if it is missing.
+pub fn with_cilium() -> Result<PathBuf> {
+    let cilium = cilium::ensure()?;
+    let version = format!("{}-cilium-{}", version()?, cilium::version()?);
+    let what = "the disk of a Kubernetes node with Cilium (160 MB of packages)";
+    make("cilium-node", &version, what, CILIUM_PACKAGES, |suite, root| {
+        suite.unpack_one(COMPILER_PACKAGE, root)?;
+        add_cilium(root, &cilium)
+    })
+}
+
+fn version() -> Result<String> {
+    Ok(format!("{SUITE}-{REVISION}-kubernetes-{}", kubernetes::version()?))
+}
+
+/// Makes a disk with the node's packages and `packages`; `add` puts further files into its root.
+fn make(
+    name: &str,
+    version: &str,
+    what: &str,
+    packages: &[&str],
+    add: impl FnOnce(&Suite, &Path) -> Result<()>,
+) -> Result<PathBuf> {
     let programs = kubernetes::cluster()?;
-    let version = format!("{SUITE}-{REVISION}-kubernetes-{}", kubernetes::version()?);
-    let folder = store::ensure("node", &version, "a Kubernetes node's disk (100 MB of packages)", |folder| {
+    let folder = store::ensure(name, version, what, |folder| {
         let root = folder.join("root");
         fs::create_dir(&root)?;
-        Suite::open(SUITE)?.unpack_closure(PACKAGES, &root)?;
+        let suite = Suite::open(SUITE)?;
+        suite.unpack_closure(&[PACKAGES, packages].concat(), &root)?;
         furnish(&root, &programs)?;
+        add(&suite, &root)?;
         make_disk(&root, &disk(folder))?;
         fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))
     })?;
@@ -90,8 +129,23 @@ fn furnish(root: &Path, programs: &[PathBuf]) -> Result<()> {
     for (path, content) in FILES {
         fs::write(root.join(path), content).with_context(|| format!("cannot write the node's /{path}"))?;
     }
+    copy_into(&root.join("usr/bin"), programs)
+}
+
+fn add_cilium(root: &Path, cilium: &Cilium) -> Result<()> {
+    copy_into(&root.join("usr/bin"), &cilium.programs())?;
+    copy_into(&root.join(PLUGINS), &[cilium.plugin()])?;
+    symlink(COMPILER, root.join("usr/bin/clang")).context("cannot link the node's clang")?;
+    let sources = root.join(CILIUM_SOURCES);
+    fs::create_dir_all(sources.parent().unwrap_or(root))?;
+    process::output(Command::new("cp").arg("-r").arg(cilium.bpf()).arg(&sources))
+        .context("cannot copy the sources of Cilium's BPF programs")?;
+    Ok(())
+}
+
+fn copy_into(folder: &Path, programs: &[PathBuf]) -> Result<()> {
     for program in programs {
-        let to = root.join("usr/bin").join(program.file_name().unwrap_or_default());
+        let to = folder.join(program.file_name().unwrap_or_default());
         fs::copy(program, &to).with_context(|| format!("cannot copy {}", program.display()))?;
     }
     Ok(())

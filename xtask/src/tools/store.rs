@@ -22,10 +22,12 @@ pub fn ensure(name: &str, version: &str, what: &str, fill: impl FnOnce(&Path) ->
     if folder.is_dir() {
         return Ok(folder);
     }
-    remove_leftovers(&tools, &format!(".{name}-"))?;
+    // No tool's name has a `+`, so the leftovers of `node` do not include what is being installed as `node-x`.
+    let prefix = format!(".{name}+");
+    remove_leftovers(&tools, &prefix)?;
     eprintln!("fetching {what} into {}", folder.display());
     let unfinished = tempfile::Builder::new()
-        .prefix(&format!(".{name}-"))
+        .prefix(&prefix)
         .tempdir_in(&tools)
         .with_context(|| format!("cannot create a folder in {}", tools.display()))?;
     fill(unfinished.path()).with_context(|| format!("cannot install {name} {version}"))?;
