@@ -24,7 +24,7 @@ enum Task {
     Demo(demo::Args),
     /// Write a container image of Weir, an OCI archive, without a container engine.
     Image(image::Args),
-    /// Run the ladder of tests: unit, fuzz, load, api, kernel, e2e.
+    /// Run the ladder of tests: unit, fuzz, load, api, kernel, e2e; with --all also cilium.
     Test(test::Args),
     /// Fetch what building and the VM need into the user's cache folder, and list it.
     Tools(tools::Args),

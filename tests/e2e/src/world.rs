@@ -1,46 +1,41 @@
-//! The cluster that all tests share, and what is seen of its traffic on the far side of the uplink.
+//! A cluster with Weir in it, and what is seen of its traffic on the far side of the uplink.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use weir_lab::Capture;
 use weir_lab::cluster::workload::{self, Internet};
-use weir_lab::cluster::{Cluster, UPLINK};
+use weir_lab::cluster::{Cluster, Network, UPLINK};
 
 /// The DSCP that the tier sets (RFC 8622).
 const LE: u8 = 1;
 /// What the tier may send at most: a fifth of the link.
-pub(crate) const CEILING_MBIT: f64 = 4.0;
+pub const CEILING_MBIT: f64 = 4.0;
 /// How long a change may take that Kubernetes has a part in, on an emulated machine.
-pub(crate) const SOON: Duration = Duration::from_mins(1);
+pub const SOON: Duration = Duration::from_mins(2);
 /// How long streams take to find their rate.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long a rate is measured.
 const MEASURE: Duration = Duration::from_secs(6);
 
 /// The cluster, the internet, and how the node was before Weir.
-pub(crate) struct World {
-    pub(crate) cluster: Cluster,
-    pub(crate) internet: Internet,
-    /// What `tc` said of the uplink's interface.
-    pub(crate) qdiscs_before: String,
-}
-
-/// The world, for one test at a time.
-pub(crate) fn world() -> Result<MutexGuard<'static, World>> {
-    static WORLD: OnceLock<Result<Mutex<World>, String>> = OnceLock::new();
-    let started = WORLD.get_or_init(|| World::start().map(Mutex::new).map_err(|error| format!("{error:#}")));
-    let world = started.as_ref().map_err(|error| anyhow!("the cluster did not start: {error}"))?;
-    Ok(world.lock().unwrap_or_else(PoisonError::into_inner))
+#[derive(Debug)]
+pub struct World {
+    /// The cluster, with the Deployment `seed`.
+    pub cluster: Cluster,
+    /// The hosts that the seed sends to.
+    pub internet: Internet,
+    /// The queueing disciplines of the uplink's interface before Weir, as `tc` prints them.
+    pub qdiscs_before: String,
 }
 
 impl World {
-    fn start() -> Result<Self> {
+    /// Starts the cluster and the Deployment `seed`.
+    pub fn start(network: Network) -> Result<Self> {
         let start = Instant::now();
         let tell = |what: &str| eprintln!("[{:5.1} s] {what}", start.elapsed().as_secs_f64());
-        let cluster = Cluster::start(tell)?;
+        let cluster = Cluster::start(network, tell)?;
         let internet = Internet::start(&cluster)?;
         cluster.apply(&[internet.seed()])?;
         cluster.rolled_out("default", "deployment/seed")?;
@@ -50,7 +45,14 @@ impl World {
     }
 
     /// Installs Weir with its tier where that is not so, puts the seed into it, and waits until it is shaped.
-    pub(crate) fn installed(&self) -> Result<()> {
+    pub fn installed(&self) -> Result<()> {
+        self.install()?;
+        self.cluster.label_seed(true)?;
+        self.wait_marked(true)
+    }
+
+    /// Installs Weir and its tier, unless they are installed.
+    pub fn install(&self) -> Result<()> {
         let tier = workload::tier(&json!({"ceiling": "4M", "dscp": "LE"}));
         eprintln!("kubectl apply -k deploy/");
         self.cluster.kustomization("apply", "")?;
@@ -58,18 +60,45 @@ impl World {
         within(SOON, || self.cluster.apply(&[workload::uplink(), tier.clone()]))?;
         self.cluster.rolled_out("weir-system", "daemonset/weir")?;
         eprintln!("the agent is ready");
-        self.cluster.label_seed(true)?;
-        self.wait_marked(true)
+        Ok(())
+    }
+
+    /// Sets or removes the tier's label on the seed, waits until that is enforced, and returns the goodput in Mbit/s.
+    ///
+    /// # Errors
+    /// If the packets do not change their mark; the error states the goodput all the same.
+    pub fn goodput_labelled(&self, labelled: bool) -> Result<f64> {
+        self.cluster.label_seed(labelled)?;
+        let marked = self.wait_marked(labelled);
+        let mbit = self.goodput();
+        marked.with_context(|| {
+            let with = if labelled { "with" } else { "without" };
+            format!("{with} the label the seed sends {mbit:.2} Mbit/s, and the tier's ceiling is {CEILING_MBIT} Mbit/s")
+        })?;
+        Ok(mbit)
+    }
+
+    /// Fails unless the seed is held to its tier's ceiling while it carries the label, and only then.
+    pub fn a_label_decides(&self) -> Result<()> {
+        let with = self.goodput_labelled(true)?;
+        let without = self.goodput_labelled(false)?;
+        let again = self.goodput_labelled(true)?;
+        eprintln!("goodput in Mbit/s: {with:.2} with the label, {without:.2} without, {again:.2} with it again");
+        for shaped in [with, again] {
+            ensure!(shaped <= CEILING_MBIT, "{shaped:.2} Mbit/s went over the tier's ceiling");
+            ensure!(without / shaped > 3.0, "{shaped:.2} Mbit/s with the label, {without:.2} without");
+        }
+        Ok(())
     }
 
     /// Watches what comes from the node on the far side of the uplink.
-    pub(crate) fn watch(&self) -> Result<Capture> {
+    pub fn watch(&self) -> Result<Capture> {
         let node = self.cluster.machine().v4();
         Capture::start(self.cluster.lab().internet().ns(), move |packet| packet.source == node)
     }
 
     /// Waits until the seed's packets carry the tier's mark, or no longer do.
-    pub(crate) fn wait_marked(&self, marked: bool) -> Result<()> {
+    pub fn wait_marked(&self, marked: bool) -> Result<()> {
         let seen = self.watch()?;
         let found = seen.wait_for(SOON, |packet| (packet.dscp == LE) == marked);
         found.with_context(|| format!("no packet of the seed came with the tier's mark: {marked}"))?;
@@ -77,13 +106,13 @@ impl World {
     }
 
     /// The seed's goodput once it has found its rate.
-    pub(crate) fn goodput(&self) -> f64 {
+    pub fn goodput(&self) -> f64 {
         std::thread::sleep(SETTLE);
         self.internet.bulk_mbit(MEASURE)
     }
 
     /// Does something that must not be felt: every packet of the seed meanwhile is the tier's, and they keep coming.
-    pub(crate) fn without_a_gap(&self, act: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+    pub fn without_a_gap(&self, act: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
         let seen = self.watch()?;
         let start = Instant::now();
         act(self)?;
@@ -93,7 +122,7 @@ impl World {
 }
 
 /// Fails unless every packet that was seen carries the tier's mark, and there were many.
-pub(crate) fn all_marked(seen: &Capture, seconds: f64) -> Result<()> {
+pub fn all_marked(seen: &Capture, seconds: f64) -> Result<()> {
     let packets = seen.drain();
     let unmarked = packets.iter().filter(|packet| packet.dscp != LE).count();
     ensure!(unmarked == 0, "{unmarked} of {} packets in {seconds:.0} s were not shaped", packets.len());
@@ -105,12 +134,12 @@ pub(crate) fn all_marked(seen: &Capture, seconds: f64) -> Result<()> {
 }
 
 /// What `tc` says of the uplink's interface.
-pub(crate) fn qdiscs(cluster: &Cluster) -> Result<String> {
+pub fn qdiscs(cluster: &Cluster) -> Result<String> {
     cluster.machine().ns().run(&["tc", "qdisc", "show", "dev", UPLINK])
 }
 
 /// Tries until it succeeds or the time is over; then the last error counts.
-pub(crate) fn within<T>(time: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn within<T>(time: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + time;
     loop {
         match attempt() {

@@ -19,10 +19,22 @@ pub const NEXT_TAG: &str = concat!(env!("CARGO_PKG_VERSION"), "-next");
 /// A control plane, a container runtime, Weir and somebody who measures.
 const MEMORY_MIB: u32 = 6144;
 
+/// Kernel modules that Cilium's iptables rules need in addition to a node's own.
+const CILIUM_MODULES: &[&str] =
+    &["ip_set", "ip_set_hash_ip", "ip_set_hash_net", "xt_set", "xt_socket", "xt_CT", "xt_TPROXY", "nft_masq"];
+
 /// A specification without a command: the newest kernel, the node's disk, and the files that
 /// `weir_lab::cluster` finds by its environment.
 pub fn vm() -> Result<VmSpec> {
-    let disk = node::ensure()?;
+    vm_on(node::ensure()?)
+}
+
+/// Returns the same specification with the disk and the kernel modules that Cilium needs.
+pub fn vm_with_cilium() -> Result<VmSpec> {
+    Ok(VmSpec { modules: CILIUM_MODULES.to_vec(), ..vm_on(node::with_cilium()?)? })
+}
+
+fn vm_on(disk: PathBuf) -> Result<VmSpec> {
     eprintln!("building static programs for images");
     let programs = Programs::build(Architecture::Amd64)?;
     let images = paths::workspace().join("target/cluster/images");

@@ -34,6 +34,7 @@ impl Where {
             }
             Self::Vm(tests) => machine::run(tests, &[], args, tally),
             Self::Node(tests) => machine::run_on_a_node(tests, args, tally),
+            Self::NodeWithCilium(tests) => machine::run_with_cilium(tests, args, tally),
         }
     }
 }

@@ -1,15 +1,22 @@
-//! Tests that run in the VM: one boot per test program and kernel, so that none inherits another's state.
+//! Tests that run in the VM: one boot per test program and kernel, or per test, so that none inherits another's state.
 
-use anyhow::Result;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 
 use super::programs::Program;
 use super::{Args, Tally};
 use crate::build::{self, Artifact, Profile};
 use crate::cluster;
+use crate::process;
 use crate::vm::{self, Output, VmSpec};
 
 /// Where tests find the programs that stand for other people's.
 const INTERFERENCE: &str = "/tests/interference.o";
+/// The time limit of one test with Cilium. On emulated processors that do other work too, the cluster, Cilium's agent
+/// and its BPF programs take a quarter of an hour to start.
+const CILIUM_TIMEOUT: Duration = Duration::from_mins(90);
 
 /// Runs test programs under each kernel, with what they start at hand.
 pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
@@ -25,7 +32,7 @@ pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut 
     let spec = VmSpec { environment, files: common, ..VmSpec::default() };
     for kernel in args.kernels() {
         for program in &programs {
-            run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, &[], args, tally);
+            run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, args.filter.as_slice(), tally);
         }
     }
     Ok(())
@@ -33,27 +40,50 @@ pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut 
 
 /// Runs test programs in the VM of a Kubernetes node, under the newest of the kernels.
 pub(super) fn run_on_a_node(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
-    let spec = cluster::vm()?;
-    let kernel = args.kernels().last().map_or(spec.kernel.clone(), |&kernel| kernel.to_owned());
+    let spec = on_newest_kernel(cluster::vm()?, args);
     for program in &build::test_programs(tests)? {
-        let spec = VmSpec { kernel: kernel.clone(), ..spec.clone() };
         // Minutes pass in a test: what it is at is shown.
-        run_one(program, spec, &["--nocapture"], args, tally);
+        let arguments = [&["--nocapture".to_owned()], args.filter.as_slice()].concat();
+        run_one(program, spec.clone(), &arguments, tally);
     }
     Ok(())
 }
 
-/// Boots a machine for one test program and counts its tests.
-fn run_one(program: &Artifact, mut spec: VmSpec, options: &[&str], args: &Args, tally: &mut Tally) {
+/// Runs each test in a VM of its own that is a Kubernetes node with Cilium, because each test configures Cilium in another
+/// way and Cilium leaves programs and rules behind.
+pub(super) fn run_with_cilium(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
+    let spec = VmSpec { timeout: CILIUM_TIMEOUT, ..on_newest_kernel(cluster::vm_with_cilium()?, args) };
+    for program in &build::test_programs(tests)? {
+        let chosen = |test: &String| args.filter.as_ref().is_none_or(|filter| test.contains(filter));
+        for test in tests_of(program)?.into_iter().filter(chosen) {
+            run_one(program, spec.clone(), &["--nocapture".to_owned(), "--exact".to_owned(), test], tally);
+        }
+    }
+    Ok(())
+}
+
+fn on_newest_kernel(spec: VmSpec, args: &Args) -> VmSpec {
+    let kernel = args.kernels().last().map_or_else(|| spec.kernel.clone(), |&kernel| kernel.to_owned());
+    VmSpec { kernel, ..spec }
+}
+
+/// Returns the names of a program's tests. The program lists them on the host, whatever it needs to run them.
+fn tests_of(program: &Artifact) -> Result<Vec<String>> {
+    let list = process::output(Command::new(&program.path).args(["--list", "--format", "terse"]))
+        .with_context(|| format!("the test program {} does not list its tests", program.name))?;
+    Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// Boots a VM for a test program with these arguments and counts its tests.
+fn run_one(program: &Artifact, mut spec: VmSpec, arguments: &[String], tally: &mut Tally) {
     let inside = format!("/tests/{}", program.name);
     spec.files.push((program.path.clone(), inside.clone()));
     spec.environment.push(("RUST_BACKTRACE".to_owned(), "1".to_owned()));
     spec.command = vec![inside, "--test-threads=1".to_owned()];
-    spec.command.extend(options.iter().map(|&option| option.to_owned()));
-    spec.command.extend(args.filter.clone());
+    spec.command.extend_from_slice(arguments);
     spec.stdout = Output::ShowAndKeep;
     let (name, kernel) = (&program.name, spec.kernel.clone());
-    eprintln!("\n-- {name} under Linux {kernel}");
+    eprintln!("\n-- {name} {} under Linux {kernel}", arguments.last().map_or("", String::as_str));
     let failed_before = tally.failed();
     match vm::run(&spec) {
         Ok(result) => {

@@ -21,6 +21,9 @@ pub struct Args {
     /// Run this rung only; may be given several times.
     #[arg(long = "rung", value_name = "RUNG")]
     rungs: Vec<String>,
+    /// Run every rung, including those that only a nightly build runs by default.
+    #[arg(long, conflicts_with = "rungs")]
+    all: bool,
     /// Run VM tests under this kernel only (6.1 or 6.12); default: all.
     #[arg(long)]
     kernel: Option<String>,
@@ -39,7 +42,7 @@ impl Args {
 
 /// Runs the rungs and prints the sum. The last line is always `N passed, N failed`.
 pub fn main(args: &Args) -> Result<ExitCode> {
-    let chosen = choose(&args.rungs)?;
+    let (chosen, left_out) = choose(&args.rungs, args.all)?;
     build::build_object()?;
     let mut results = Vec::new();
     for rung in chosen {
@@ -53,20 +56,31 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         }
         results.push((rung.name, tally));
     }
-    Ok(report(&results))
+    Ok(report(&results, &left_out))
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Rung>> {
+/// Returns the rungs to run, and the nightly rungs that are left out because neither `--all` nor a name asks for them.
+fn choose(names: &[String], all: bool) -> Result<(Vec<&'static Rung>, Vec<&'static Rung>)> {
     for name in names {
         if !RUNGS.iter().any(|rung| rung.name == name) {
             let known: Vec<_> = RUNGS.iter().map(|rung| rung.name).collect();
             bail!("no rung is called {name}: there are {}", known.join(", "));
         }
     }
-    Ok(RUNGS.iter().filter(|rung| names.is_empty() || names.iter().any(|name| name == rung.name)).collect())
+    if names.is_empty() {
+        return Ok(RUNGS.iter().partition(|rung| all || rung.nightly.is_none()));
+    }
+    Ok((RUNGS.iter().filter(|rung| names.iter().any(|name| name == rung.name)).collect(), Vec::new()))
 }
 
-fn report(results: &[(&str, Tally)]) -> ExitCode {
+/// Returns one line that names the rungs that were left out and the reason, or none if no rung was.
+fn omission(left_out: &[&Rung]) -> Option<String> {
+    let rungs = left_out.iter().map(|rung| format!("{} ({})", rung.name, rung.nightly.unwrap_or_default()));
+    let rungs: Vec<_> = rungs.collect();
+    (!rungs.is_empty()).then(|| format!("left out: {}; --all or --rung NAME runs it", rungs.join(", ")))
+}
+
+fn report(results: &[(&str, Tally)], left_out: &[&Rung]) -> ExitCode {
     println!("\n{:<10} {:>7} {:>7} {:>8}", "rung", "passed", "failed", "ignored");
     let mut sum = Tally::default();
     for (name, tally) in results {
@@ -80,23 +94,42 @@ fn report(results: &[(&str, Tally)]) -> ExitCode {
         println!("no test has a name like that");
         sum.fail(String::new());
     }
+    if let Some(line) = omission(left_out) {
+        println!("{line}");
+    }
     println!("{} passed, {} failed", sum.passed(), sum.failed());
     if sum.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::choose;
+    use super::{Rung, choose, omission};
+
+    fn names(rungs: &[&Rung]) -> Vec<&'static str> {
+        rungs.iter().map(|rung| rung.name).collect()
+    }
 
     #[test]
     fn rungs_by_name() {
-        let names = |chosen: &[&str]| -> Vec<_> {
+        let chosen = |chosen: &[&str]| -> Vec<_> {
             let chosen: Vec<_> = chosen.iter().map(|&name| name.to_owned()).collect();
-            choose(&chosen).unwrap().iter().map(|rung| rung.name).collect()
+            names(&choose(&chosen, false).unwrap().0)
         };
-        assert_eq!(names(&["kernel", "unit"]), ["unit", "kernel"]);
-        assert_eq!(names(&[]).len(), super::RUNGS.len());
-        let error = choose(&["unti".to_owned()]).err().unwrap().to_string();
+        assert_eq!(chosen(&["kernel", "unit"]), ["unit", "kernel"]);
+        assert_eq!(chosen(&["cilium"]), ["cilium"]);
+        let error = choose(&["unti".to_owned()], false).err().unwrap().to_string();
         assert!(error.contains("unti") && error.contains("unit"), "{error}");
+    }
+
+    #[test]
+    fn nightly_rungs_are_left_out_aloud() {
+        let (chosen, left_out) = choose(&[], false).unwrap();
+        assert_eq!(names(&left_out), ["cilium"]);
+        assert_eq!(chosen.len() + left_out.len(), super::RUNGS.len());
+        let line = omission(&left_out).unwrap();
+        assert!(line.contains("cilium (nightly: ") && line.contains("--all") && !line.contains('\n'), "{line}");
+        let (chosen, left_out) = choose(&[], true).unwrap();
+        assert_eq!(chosen.len(), super::RUNGS.len());
+        assert_eq!(omission(&left_out), None);
     }
 }

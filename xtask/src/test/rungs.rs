@@ -8,6 +8,8 @@ pub struct Rung {
     pub says: &'static str,
     /// Which tests these are, and where they run.
     pub place: Where,
+    /// The reason why only `--all` and `--rung` run it, for example in a nightly build; none for rungs that always run.
+    pub nightly: Option<&'static str>,
 }
 
 /// Where a rung's tests run, and the integration test programs that hold them.
@@ -24,31 +26,53 @@ pub enum Where {
     Vm(&'static [&'static str]),
     /// In a VM that can be a Kubernetes cluster, under the newest kernel.
     Node(&'static [&'static str]),
+    /// Likewise, with Cilium on the node's disk, and each test in a VM of its own.
+    NodeWithCilium(&'static [&'static str]),
 }
 
 /// From the quickest to the slowest.
 pub const RUNGS: &[Rung] = &[
-    Rung { name: "unit", says: "the pure core, packet sums, ABI round trips, properties", place: Where::Units },
-    Rung { name: "fuzz", says: "every parser of outside bytes stands its corpus", place: Where::Host(&["replay"]) },
+    Rung {
+        name: "unit",
+        says: "the pure core, packet sums, ABI round trips, properties",
+        place: Where::Units,
+        nightly: None,
+    },
+    Rung {
+        name: "fuzz",
+        says: "every parser of outside bytes stands its corpus",
+        place: Where::Host(&["replay"]),
+        nightly: None,
+    },
     Rung {
         name: "load",
         says: "every program loads, verifies and does right by crafted packets",
         place: Where::HostOrVm(&["net", "programs"]),
+        nightly: None,
     },
     Rung {
         name: "api",
         says: "a real API server takes, keeps and serves what Weir lives on",
         place: Where::HostOrVmWithControlPlane(&["api"]),
+        nightly: None,
     },
     Rung {
         name: "kernel",
         says: "shaping, accounting and the life cycle on real traffic",
         place: Where::Vm(&["kernel"]),
+        nightly: None,
     },
     Rung {
         name: "e2e",
         says: "Weir as a DaemonSet on a Kubernetes node, from its image to its end",
         place: Where::Node(&["e2e"]),
+        nightly: None,
+    },
+    Rung {
+        name: "cilium",
+        says: "Weir beside Cilium, with and without kube-proxy and Cilium's bandwidth manager",
+        place: Where::NodeWithCilium(&["cilium"]),
+        nightly: Some("nightly: it boots four Kubernetes nodes with Cilium, an hour on emulated processors"),
     },
 ];
 
@@ -66,7 +90,8 @@ mod tests {
             | Where::HostOrVm(tests)
             | Where::HostOrVmWithControlPlane(tests)
             | Where::Vm(tests)
-            | Where::Node(tests) => tests,
+            | Where::Node(tests)
+            | Where::NodeWithCilium(tests) => tests,
         }
     }
 

@@ -44,6 +44,8 @@ pub struct VmSpec {
     pub out: Option<PathBuf>,
     /// A disk with an ext4 file system, seen inside as `/dev/vda`. What is written to it is thrown away.
     pub disk: Option<PathBuf>,
+    /// Kernel modules to load in addition to those that every VM loads.
+    pub modules: Vec<&'static str>,
     /// A port of the host's 127.0.0.1 and the port inside that it leads to, at 10.0.2.15 on `eth0`. That
     /// interface leads nowhere else.
     pub forward: Option<(u16, u16)>,
@@ -68,6 +70,7 @@ impl Default for VmSpec {
             files: Vec::new(),
             out: None,
             disk: None,
+            modules: Vec::new(),
             forward: None,
             timeout: Duration::from_mins(30),
             stdout: Output::Show,

@@ -54,13 +54,13 @@ pub(super) struct Modules {
     pub(super) files: BTreeSet<String>,
 }
 
-/// Resolves the lists above against a kernel's own index.
-pub(super) fn resolve(kernel: &Kernel, of_a_node: bool) -> Result<Modules> {
+/// Resolves the lists above and the names in `more` against a kernel's own index.
+pub(super) fn resolve(kernel: &Kernel, of_a_node: bool, more: &[&'static str]) -> Result<Modules> {
     let folder = kernel.modules();
     let index = Index::read(&folder)?;
     let mut modules = Modules { load: Vec::new(), files: BTreeSet::new() };
     let node = if of_a_node { NODE } else { &[] };
-    for line in HOST.iter().chain(NETWORK.iter().chain(node).copied().flatten()) {
+    for line in HOST.iter().chain(NETWORK.iter().chain(node).copied().flatten()).chain(more) {
         let name = line.split(' ').next().unwrap_or(line);
         if index.builtin.contains(name) {
             continue;

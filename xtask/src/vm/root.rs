@@ -43,7 +43,7 @@ pub(super) fn write(spec: &VmSpec, kernel: &Kernel, scratch: &Path, to: &Path) -
     let mut libraries = Libraries::default();
     skeleton(&mut tree);
     add_programs(&mut tree, &mut libraries, &guest)?;
-    add_modules(&mut tree, kernel, spec.disk.is_some())?;
+    add_modules(&mut tree, kernel, spec)?;
     for (from, path) in &spec.files {
         let from = stripped(from, scratch).with_context(|| format!("cannot add {path} to the VM"))?;
         tree.copy(path, &from)?;
@@ -102,8 +102,8 @@ fn add_programs(tree: &mut Tree, libraries: &mut Libraries, guest: &Guest) -> Re
     Ok(())
 }
 
-fn add_modules(tree: &mut Tree, kernel: &Kernel, of_a_node: bool) -> Result<()> {
-    let modules = modules::resolve(kernel, of_a_node)?;
+fn add_modules(tree: &mut Tree, kernel: &Kernel, spec: &VmSpec) -> Result<()> {
+    let modules = modules::resolve(kernel, spec.disk.is_some(), &spec.modules)?;
     let folder = kernel.modules();
     let inside = format!("usr/lib/modules/{}", kernel.release());
     for file in modules.files.iter().map(String::as_str).chain(["modules.dep", "modules.alias", "modules.symbols"]) {

@@ -1,8 +1,9 @@
 //! A pod that another shaper holds too: the CNI's bandwidth plugin, which leads its packets through an ifb.
 
 use anyhow::{Result, ensure};
+use weir_e2e_tests::{CEILING_MBIT, World};
 
-use crate::world::{CEILING_MBIT, World, world};
+use crate::world::world;
 
 /// What the plugin lets the pod send: four times what its tier may.
 const ANNOTATED: &str = "16M";

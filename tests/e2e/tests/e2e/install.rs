@@ -1,8 +1,9 @@
 //! What `kubectl` and the agent say once Weir is installed.
 
 use anyhow::{Result, ensure};
+use weir_e2e_tests::{SOON, within};
 
-use crate::world::{SOON, within, world};
+use crate::world::world;
 
 #[test]
 fn the_agent_tells_what_it_enforces() -> Result<()> {

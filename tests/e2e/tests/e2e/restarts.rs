@@ -1,9 +1,10 @@
 //! The node's own programs come and go; shaping stays.
 
 use anyhow::Result;
+use weir_e2e_tests::{SOON, all_marked, within};
 use weir_lab::cluster::Program;
 
-use crate::world::{SOON, all_marked, within, world};
+use crate::world::world;
 
 #[test]
 fn shaping_outlives_the_kubelet_and_the_container_runtime() -> Result<()> {

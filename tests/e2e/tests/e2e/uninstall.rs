@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use weir_e2e_tests::{CEILING_MBIT, qdiscs};
 use weir_lab::cluster::Cluster;
 
-use crate::world::{CEILING_MBIT, qdiscs, world};
+use crate::world::world;
 
 /// Weir's programs that the kernel has loaded, by bpftool's list.
 fn programs(cluster: &Cluster) -> Result<Vec<String>> {

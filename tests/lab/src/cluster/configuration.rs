@@ -6,8 +6,8 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::API_PORT;
 use super::root::Root;
+use super::{API_PORT, Network};
 use crate::topology::Machine;
 
 /// The kubeconfig of whoever may do everything: people, and the cluster's own programs.
@@ -22,8 +22,8 @@ pub(super) const RUNTIME_SOCKET: &str = "/run/containerd/containerd.sock";
 pub(super) const SERVER_NAME: &str = "localhost";
 const POD_NETWORK: &str = "10.244.1.0/24";
 
-/// Writes all of them.
-pub(super) fn write(root: &Root, machine: &Machine) -> Result<()> {
+/// Writes all of them. With Cilium, its agent writes the CNI configuration once it is ready.
+pub(super) fn write(root: &Root, machine: &Machine, of_pods: Network) -> Result<()> {
     let mut random = [0; 16];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).context("cannot make a token")?;
     let token = format!("{:032x}", u128::from_ne_bytes(random));
@@ -32,7 +32,9 @@ pub(super) fn write(root: &Root, machine: &Machine) -> Result<()> {
     root.write(KUBECONFIG, &kubeconfig(API_PORT, &certificate, &token))?;
     root.write("/etc/kubernetes/token", &token)?;
     root.write(CONTAINERD, CONTAINERD_CONFIGURATION)?;
-    root.write("/etc/cni/net.d/10-weir.conflist", &network().to_string())?;
+    if of_pods == Network::Bridge {
+        root.write("/etc/cni/net.d/10-weir.conflist", &network().to_string())?;
+    }
     root.write(KUBELET, &kubelet().to_string())?;
     root.write("/etc/hosts", &format!("127.0.0.1 localhost\n{} {}\n", machine.v4(), super::NODE))
 }

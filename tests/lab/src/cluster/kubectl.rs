@@ -12,7 +12,7 @@ use super::{API_PORT, Cluster, named_by};
 use crate::process::Process;
 
 /// Longer than the longest wait that kubectl is asked for.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(12);
 /// Where objects lie for kubectl to read.
 const OBJECTS: &str = "/tmp/objects.json";
 
@@ -51,7 +51,7 @@ impl Cluster {
 
     /// Waits until every pod of a workload, such as `deployment/seed`, is new and ready.
     pub fn rolled_out(&self, namespace: &str, workload: &str) -> Result<()> {
-        let said = self.kubectl(&["rollout", "status", "-n", namespace, workload, "--timeout=180s"]);
+        let said = self.kubectl(&["rollout", "status", "-n", namespace, workload, "--timeout=600s"]);
         let Err(error) = said else { return Ok(()) };
         let told = |arguments: &[&str]| self.kubectl(arguments).unwrap_or_else(|error| format!("{error:#}"));
         let pods = told(&["describe", "pods", "-n", namespace]);

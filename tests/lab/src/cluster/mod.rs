@@ -1,10 +1,11 @@
 //! A whole Kubernetes cluster of one node: this machine, behind the lab's scarce uplink.
 //!
 //! The machine is a VM that `cargo xtask` booted: the node's programs lie on a disk of it, where they
-//! are started with the disk as their root. Pods run in containerd with a CNI bridge that masquerades,
-//! services go through kube-proxy, and the default route leads over `wan0` to the lab's router. Whoever
+//! are started with the disk as their root. Pods run in containerd with a CNI bridge that masquerades and services go
+//! through kube-proxy, or Cilium does both; the default route leads over `wan0` to the lab's router. Whoever
 //! reaches the machine may do everything on it: tokens are for form, nothing else is in the VM.
 
+mod cilium;
 mod configuration;
 mod kubectl;
 mod programs;
@@ -17,8 +18,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
+pub use self::cilium::Cilium;
 use self::root::Root;
 use crate::process::Process;
 use crate::topology::{Bottleneck, Lab, LabOptions, Machine};
@@ -30,10 +33,20 @@ pub const UPLINK: &str = "wan0";
 /// The port of the API server.
 pub const API_PORT: u16 = 6443;
 const KUBELET_PORT: u16 = 10250;
-/// An emulated machine takes half a minute for what a real one does in a few seconds.
-const READY_LIMIT: Duration = Duration::from_mins(4);
+/// An emulated machine takes half a minute for what a real one does in a few seconds, and ten times that while the host
+/// builds something. A program that ends is noticed at once.
+const READY_LIMIT: Duration = Duration::from_mins(10);
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
+
+/// The network of the node's pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The standard CNI plugins with a bridge, and kube-proxy.
+    Bridge,
+    /// Cilium, whose programs only the disk of `cargo xtask test --rung cilium` has.
+    Cilium(Cilium),
+}
 
 /// A program of the node that can be started anew: see [`Cluster::restart`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +69,11 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts it behind the usual bottleneck and waits until the node takes pods. `tell` hears how far it is.
-    pub fn start(tell: impl Fn(&str)) -> Result<Self> {
+    pub fn start(network: Network, tell: impl Fn(&str)) -> Result<Self> {
         let lab = Lab::new(LabOptions { bottleneck: Some(Bottleneck::default()) })?;
         let machine = lab.plug_in_this_machine(UPLINK, 1)?;
         let root = Root::mount(&named_by("WEIR_NODE_DISK")?)?;
-        configuration::write(&root, &machine)?;
+        configuration::write(&root, &machine, network)?;
         programs::prepare(&machine)?;
         let mut cluster = Self { programs: BTreeMap::new(), root, machine, lab };
 
@@ -72,13 +85,25 @@ impl Cluster {
         tell("the images are imported");
         cluster.eventually("the API server is not ready", Self::answers)?;
 
-        tell("starting the kubelet, the scheduler, the controllers and the proxy");
-        for (name, command) in programs::clients(&cluster.machine) {
+        let clients = programs::clients(&cluster.machine, network);
+        let names: Vec<_> = clients.iter().map(|(name, _)| *name).collect();
+        tell(&format!("starting {}", names.join(", ")));
+        for (name, command) in clients {
             cluster.spawn(name, command)?;
         }
+        cluster.eventually("the controllers do not work", |cluster| {
+            cluster.kubectl(&["get", "--raw", "/api/v1/namespaces/default/serviceaccounts/default"]).map(drop)
+        })?;
+        if let Network::Cilium(cilium) = network {
+            cluster.start_cilium(cilium, &tell)?;
+        }
         cluster.eventually("the node is not ready", |cluster| {
-            cluster.kubectl(&["wait", "--for=condition=Ready", &format!("node/{NODE}"), "--timeout=5s"])?;
-            cluster.kubectl(&["get", "serviceaccount", "default"]).map(drop)
+            let node = cluster.kubectl(&["get", "--raw", &format!("/api/v1/nodes/{NODE}")])?;
+            let node: Value = serde_json::from_str(&node).context("the node is no JSON")?;
+            let conditions = node["status"]["conditions"].as_array();
+            let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
+            ensure!(ready.is_some_and(|ready| ready["status"] == "True"), "its condition is {ready:?}");
+            Ok(())
         })?;
         tell("the node is ready");
         Ok(cluster)
@@ -161,20 +186,26 @@ impl Cluster {
         self.programs.values().map(Process::last_words).collect::<Vec<_>>().join("\n")
     }
 
-    /// Tries until it works. A program of the cluster that ends meanwhile is an error at once.
     fn eventually(&mut self, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
+        self.eventually_within(READY_LIMIT, what, attempt)
+    }
+
+    /// Tries until it works. A program of the cluster that ends meanwhile is an error at once.
+    fn eventually_within(&mut self, limit: Duration, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
         let start = Instant::now();
         loop {
+            let attempted = Instant::now();
             let Err(error) = attempt(self) else { return Ok(()) };
             for (name, program) in &mut self.programs {
                 if !program.is_running() {
                     bail!("{name} ended by itself: {}", program.last_words());
                 }
             }
-            if start.elapsed() > READY_LIMIT {
-                bail!("{what} after {READY_LIMIT:?}: {error:#}\n{}", self.last_words());
+            if start.elapsed() > limit {
+                bail!("{what} after {limit:?}: {error:#}\n{}", self.last_words());
             }
-            std::thread::sleep(POLL);
+            // A kubectl takes an emulated machine seconds of the time that the programs need to become ready.
+            std::thread::sleep(POLL.max(attempted.elapsed() * 2));
         }
     }
 }

@@ -4,11 +4,17 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::cilium::Cilium;
 use super::configuration::{CERTIFICATES, CONTAINERD, KUBECONFIG, KUBELET, TOKENS};
-use super::{API_PORT, NODE};
+use super::{API_PORT, NODE, Network};
 use crate::topology::Machine;
 
 const ETCD: &str = "http://127.0.0.1:2379";
+/// All controllers but some that nothing here needs. The one of quotas watches every kind of object.
+const UNUSED_CONTROLLERS: &str = "--controllers=*,-resourcequota-controller,-horizontal-pod-autoscaler-controller,\
+    -cronjob-controller,-persistentvolume-binder-controller,-persistentvolume-attach-detach-controller,\
+    -persistentvolume-expander-controller,-certificatesigningrequest-approving-controller,\
+    -certificatesigningrequest-signing-controller,-certificatesigningrequest-cleaner-controller";
 const SERVICE_NETWORK: &str = "10.96.0.0/16";
 /// What QEMU's user network gives the machine on the interface whose port the host forwards.
 const HOST_NIC: &str = "eth0";
@@ -49,6 +55,8 @@ pub(super) fn api_server(machine: &Machine) -> Command {
         .arg("--authorization-mode=RBAC")
         .arg(format!("--service-cluster-ip-range={SERVICE_NETWORK}"))
         .arg("--kubelet-preferred-address-types=InternalIP")
+        // Nobody floods this server, and the objects of the defence take an emulated machine long to write.
+        .arg("--enable-priority-and-fairness=false")
         .arg("--allow-privileged=true");
     command
 }
@@ -68,22 +76,23 @@ pub(super) fn kubelet(machine: &Machine) -> Command {
 }
 
 /// Those that talk to the API server and need what it has made when it is ready.
-pub(super) fn clients(machine: &Machine) -> [(&'static str, Command); 4] {
+pub(super) fn clients(machine: &Machine, network: Network) -> Vec<(&'static str, Command)> {
     let mut controllers = Command::new("/usr/bin/kube-controller-manager");
     controllers
         .args(["--kubeconfig", KUBECONFIG, "--leader-elect=false", "--secure-port=0"])
+        .arg(UNUSED_CONTROLLERS)
         .arg(format!("--service-account-private-key-file={CERTIFICATES}/apiserver.key"))
         .arg(format!("--root-ca-file={CERTIFICATES}/apiserver.crt"));
     let mut scheduler = Command::new("/usr/bin/kube-scheduler");
     scheduler.args(["--kubeconfig", KUBECONFIG, "--leader-elect=false", "--secure-port=0"]);
+    let mut programs =
+        vec![("kubelet", kubelet(machine)), ("kube-controller-manager", controllers), ("kube-scheduler", scheduler)];
     let mut proxy = Command::new("/usr/bin/kube-proxy");
     proxy
         .args(["--kubeconfig", KUBECONFIG, "--hostname-override", NODE, "--proxy-mode=nftables"])
         .args(["--cluster-cidr=10.244.0.0/16", "--conntrack-max-per-core=0"]);
-    [
-        ("kubelet", kubelet(machine)),
-        ("kube-controller-manager", controllers),
-        ("kube-scheduler", scheduler),
-        ("kube-proxy", proxy),
-    ]
+    if !matches!(network, Network::Cilium(Cilium { kube_proxy_replacement: true, .. })) {
+        programs.push(("kube-proxy", proxy));
+    }
+    programs
 }

@@ -61,9 +61,12 @@ impl Root {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Starts a program of the disk, with nothing of this process's environment.
+    /// Starts a program of the disk with the variables that the command sets and nothing of this process's environment.
     pub(super) fn spawn(&self, mut command: Command) -> Result<Process> {
+        let named: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin").env("HOME", "/root").current_dir("/");
+        command.envs(named.into_iter().filter_map(|(name, value)| Some((name, value?))));
         on_a_thread(|| {
             // A thread may enter a mount namespace when it shares its root with no other.
             unshare(CloneFlags::CLONE_FS)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use weir_lab::cluster::workload::{self, Internet, Measured};
-use weir_lab::cluster::{Cluster, NODE};
+use weir_lab::cluster::{Cluster, NODE, Network};
 
 use super::events::{Events, round};
 use super::measure::kernel;
@@ -19,7 +19,7 @@ const ENFORCE_LIMIT: Duration = Duration::from_mins(1);
 /// Plays the scene.
 pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
     events.step("cluster", "starting a Kubernetes cluster of one node behind the uplink", 0);
-    let cluster = Cluster::start(|what| events.mark(what))?;
+    let cluster = Cluster::start(Network::Bridge, |what| events.mark(what))?;
     if keep {
         let (certificate, token) = cluster.credentials()?;
         events.emit("open", json!({"certificate": certificate, "token": token}));
