@@ -1,6 +1,6 @@
 //! Bulk that goes on and on, as a container sends it: TCP streams to a server that takes everything.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn take(mut stream: TcpStream, received: &AtomicU64, stop: &AtomicBool) {
             Ok(count) => {
                 received.fetch_add(count as u64, Ordering::Relaxed);
             }
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(error) if is_timeout(&error) => {}
             Err(_) => break,
         }
     }
@@ -65,11 +65,21 @@ pub fn send_bulk(to: SocketAddr, streams: u8, stop: &AtomicBool) {
 fn send(to: SocketAddr, stop: &AtomicBool) -> Result<()> {
     let mut stream = TcpStream::connect_timeout(&to, CONNECT_LIMIT).with_context(|| format!("no way to {to}"))?;
     setsockopt(&stream, TcpCongestion, &"cubic".into()).context("the kernel has no cubic")?;
+    // Nobody reads a connection that is not accepted any more.
+    stream.set_write_timeout(Some(WAKE))?;
     let block = vec![0; BLOCK_BYTES];
     while !stop.load(Ordering::Relaxed) {
-        stream.write_all(&block)?;
+        match stream.write(&block) {
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 #[cfg(test)]
