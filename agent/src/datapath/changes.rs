@@ -2,6 +2,7 @@
 
 use weir_common::{
     config::{PodConfig, TierConfig, UplinkConfig},
+    limits::AHEAD_EPOCHS,
     maps,
     state::{PodState, TierState, UplinkState},
 };
@@ -52,6 +53,11 @@ impl Datapath {
         let tables = &mut self.tables;
         match kind {
             Kind::Uplink => {
+                // Before the sum of these: what is taken off it later must have been added to it.
+                for epoch in 0..AHEAD_EPOCHS {
+                    let cell = u32::from(id) * AHEAD_EPOCHS + epoch;
+                    tables.ahead.set(cell, 0, 0).map_err(|source| DatapathError::map("write", maps::AHEAD, source))?;
+                }
                 tables.uplink_state.set(id, UplinkState::default())?;
                 tables.uplink_traffic.reset(id)
             }

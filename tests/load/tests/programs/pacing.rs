@@ -66,6 +66,20 @@ fn a_low_ceiling_holds_packets_beyond_the_horizon_and_no_more() -> Result<()> {
 }
 
 #[test]
+fn an_uplink_that_comes_back_has_its_whole_reserve() -> Result<()> {
+    let mut fixture = Fixture::new(&with_room(256_000))?;
+    let fill = |fixture: &mut Fixture| -> Result<usize> {
+        let outputs: Vec<_> = (0..30).map(|_| fixture.offer(&bulk(1514))).collect::<Result<_>>()?;
+        Ok(outputs.iter().filter(|output| output.verdict == NEXT).count())
+    };
+    let before = fill(&mut fixture)?;
+    let mut fixture = configure_again(configure_again(fixture, &KernelState::default())?, &with_room(256_000))?;
+    let after = fill(&mut fixture)?;
+    assert!(after.abs_diff(before) <= 1, "{after} packets find room, and {before} did before");
+    Ok(())
+}
+
+#[test]
 fn a_sockets_own_departure_is_a_wish() -> Result<()> {
     let mut fixture = Fixture::new(&state())?;
     let ect0 = frame::ipv4(INTERNET, 0b10, 1514);
