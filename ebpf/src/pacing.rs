@@ -80,19 +80,14 @@ pub enum Decision {
     TooLate,
 }
 
-/// The longest wait of a packet, and how long a wait the clock that it is for allows.
-#[derive(Clone, Copy)]
-struct Longest {
-    wait: u64,
-    allowed: u64,
-}
+/// Whether a packet waits for any clock for longer than half of what that clock allows.
+#[derive(Clone, Copy, Default)]
+struct Late(u64);
 
-impl Longest {
+impl Late {
     #[inline(always)]
     fn take(&mut self, wait: u64, allowed: u64) {
-        if wait > self.wait {
-            (self.wait, self.allowed) = (wait, allowed);
-        }
+        self.0 |= wait.saturating_sub(allowed / 2);
     }
 }
 
@@ -100,19 +95,19 @@ impl<C: Cell, A: Account> Request<C, A> {
     /// Decides, and books the packet on every clock unless it is dropped.
     #[inline(always)]
     pub fn decide(&self) -> Decision {
-        let mut longest = Longest { wait: 0, allowed: self.horizon };
-        let Some(by_guarantee) = self.over_link(&mut longest) else { return Decision::TooLate };
+        let mut late = Late::default();
+        let Some(by_guarantee) = self.over_link(&mut late) else { return Decision::TooLate };
         let (tier, pod) = (self.wait(&self.tier, CEILING_LEAD_NS), self.wait(&self.pod, CEILING_LEAD_NS));
         let beyond = tier > self.horizon || pod > self.horizon;
+        let left = self.reserve.left();
         if beyond {
-            let left = self.reserve.left();
             if !self.may_wait(&self.tier, tier, left) || !self.may_wait(&self.pod, pod, left) {
                 return Decision::TooLate;
             }
         }
-        longest.take(tier, self.allowed(&self.tier, tier));
-        longest.take(pod, self.allowed(&self.pod, pod));
-        Decision::At { departure: self.book(by_guarantee), late: longest.wait > longest.allowed / 2, beyond }
+        late.take(tier, self.allowed(&self.tier, left));
+        late.take(pod, self.allowed(&self.pod, left));
+        Decision::At { departure: self.book(by_guarantee), late: late.0 > 0, beyond }
     }
 
     /// Returns whether the packet goes by the tier's guarantee and not by what the link has left; none if both are booked
@@ -120,17 +115,17 @@ impl<C: Cell, A: Account> Request<C, A> {
     ///
     /// Of the two the earlier counts, so that packets of a tier depart in the order in which they come.
     #[inline(always)]
-    fn over_link(&self, longest: &mut Longest) -> Option<bool> {
+    fn over_link(&self, late: &mut Late) -> Option<bool> {
         let shared = max(self.wait(&self.link, LINK_LEAD_NS), self.wait(&self.share, LINK_LEAD_NS));
         if self.is_limit(&self.guarantee) {
             let own = self.wait(&self.guarantee, CEILING_LEAD_NS);
             if own <= shared {
-                let allowed = self.allowed(&self.guarantee, own);
-                longest.take(own, allowed);
+                let allowed = self.room(&self.guarantee);
+                late.take(own, allowed);
                 return if own <= allowed { Some(true) } else { None };
             }
         }
-        longest.take(shared, self.horizon);
+        late.take(shared, self.horizon);
         if shared <= self.horizon { Some(false) } else { None }
     }
 
@@ -178,10 +173,11 @@ impl<C: Cell, A: Account> Request<C, A> {
         self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now)
     }
 
-    /// How long a wait a guarantee or ceiling allows.
+    /// How long a wait a ceiling allows, by and large: not what this packet waits decides, or a short wait would be late
+    /// where a longer one is not.
     #[inline(always)]
-    fn allowed(&self, booking: &Booking<C>, wait: u64) -> u64 {
-        if wait > self.horizon { self.room(booking) } else { self.horizon }
+    fn allowed(&self, ceiling: &Booking<C>, left: u64) -> u64 {
+        if left > self.reserve.limit / 8 { self.room(ceiling) } else { self.horizon }
     }
 
     /// How far ahead a clock may schedule where H leaves TCP too little room.

@@ -226,16 +226,22 @@ fn a_guarantee_beside_a_full_link_has_room_for_packets() {
 
 #[test]
 fn a_packet_is_late_after_half_of_what_its_clock_allows() {
-    let link = Link { room: 16, ..Link::new([20_000_000, 0, 500_000, 0]) };
-    let late: Vec<bool> = std::iter::from_fn(|| {
-        link.clock.store(0, Relaxed);
-        match link.offer(START) {
-            Decision::At { late, .. } => Some(late),
-            Decision::TooLate => None,
+    // At 500 kbit/s the second packet waits for 24 ms, which is more than half of the longest horizon.
+    for horizon in [2 * MS, 5 * MS, 20 * MS, 40 * MS] {
+        for rates in [[20_000_000, 0, 500_000, 0], [20_000_000, 0, 0, 500_000], [20_000_000, 500_000, 0, 0]] {
+            let link = Link { room: 16, horizon, ..Link::new(rates) };
+            let full = if rates[1] > 0 { START + LINK_LEAD_NS } else { 0 };
+            let late: Vec<bool> = std::iter::from_fn(|| {
+                link.clock.store(full, Relaxed);
+                match link.offer(START) {
+                    Decision::At { late, .. } => Some(late),
+                    Decision::TooLate => None,
+                }
+            })
+            .collect();
+            let first = late.iter().position(|&late| late).unwrap();
+            assert!((6..=12).contains(&first), "the {first}th of {} at {rates:?}, H {horizon}", late.len());
+            assert!(late[first..].iter().all(|&late| late));
         }
-    })
-    .collect();
-    let first = late.iter().position(|&late| late).unwrap();
-    assert!((7..=10).contains(&first), "the {first}th of 16");
-    assert!(late[first..].iter().all(|&late| late));
+    }
 }
