@@ -34,14 +34,12 @@ fn tag_again(ctx: &TcContext) -> Exit {
         return Exit::UnknownInterface;
     };
     let packet = Packet::new(ctx, entry.l2_len);
-    if sender::tag(&packet).is_some() {
+    // What stands there may be another program's number.
+    if let Some(slot) = sender::slot_of_source(&packet) {
+        packet.set_queue_mapping(tag_of_slot(slot));
         return Exit::Tagged;
     }
-    let Some(slot) = sender::slot_of_source(&packet) else {
-        return Exit::NoPod;
-    };
-    packet.set_queue_mapping(tag_of_slot(slot));
-    Exit::Tagged
+    if sender::tag(&packet).is_some() { Exit::Tagged } else { Exit::NoPod }
 }
 
 /// The bridge whose port is an uplink's interface, egress: hands the sending pod over to `uplink_tx` at the port, because
@@ -66,7 +64,7 @@ fn hand_over(ctx: &TcContext) -> Exit {
         Sender::Pod(slot) => u32::from(slot),
         Sender::Node | Sender::Unknown(_) => 0,
     };
-    let handoff = Handoff { slot, len: packet.len(), hash: packet.hash(), ingress: packet.ingress() };
+    let handoff = Handoff { slot, hash: packet.hash(), ingress: packet.ingress() };
     // SAFETY: a per-CPU value; see `maps::count_exit`.
     unsafe { *handed = handoff };
     if slot == 0 { Exit::NoPod } else { Exit::Tagged }

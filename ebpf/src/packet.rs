@@ -242,7 +242,9 @@ impl Packet {
             0
         };
         let [a, b, c, d, e, f, g, h, i, j, k, l] = self.load::<12>(l4 + content)?;
-        let content = [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_ne_bytes);
+        // What comes next in TCP is the checksum, which address translation changes.
+        let more = if protocol == protocol::UDP { self.load::<4>(l4 + content + 12)? } else { [0; 4] };
+        let content = [[a, b, c, d], [e, f, g, h], [i, j, k, l], more].map(u32::from_ne_bytes);
         Some(Traits { destination, protocol, port, content })
     }
 

@@ -71,9 +71,10 @@ fn carried(packet: &Packet, flags: u8) -> Option<u16> {
     }
     let handed = HANDOFF.get_ptr_mut(0)?;
     // SAFETY: a per-CPU value; see `maps::count_exit`.
-    let Handoff { slot, len, hash, ingress } = unsafe { core::mem::take(&mut *handed) };
-    let is_this = slot != 0 && len == packet.len() && hash == packet.hash() && ingress == packet.ingress();
-    if is_this { Some(slot as u16) } else { None }
+    let Handoff { slot, hash, ingress } = unsafe { *handed };
+    // It stays for the next one: the kernel may split a packet between the bridge and its port.
+    let is_of_this_flow = slot != 0 && hash == packet.hash() && ingress == packet.ingress();
+    if is_of_this_flow { Some(slot as u16) } else { None }
 }
 
 /// The slot in a packet's `queue_mapping`, if a pod that is marked in this way has it.

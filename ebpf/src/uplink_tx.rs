@@ -80,6 +80,8 @@ struct Leaving<'a> {
     /// Length on the line: what is booked.
     line_len: u32,
     now: u64,
+    /// It comes from being split.
+    returned: bool,
 }
 
 /// What became of a packet that waits for clocks.
@@ -121,7 +123,8 @@ fn shape(ctx: &TcContext) -> Exit {
         Some(slot) => Sender::Pod(slot),
         None => Sender::of(&packet, flags, uplink.cgroup_levels),
     };
-    let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now };
+    let returned = returning.is_some();
+    let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now, returned };
     match sender {
         Sender::Pod(slot) => leaving.of_pod(slot),
         Sender::Node => leaving.interactive(),
@@ -184,10 +187,12 @@ impl Leaving<'_> {
         exit
     }
 
-    /// Sends a burst to be split that would keep others waiting for more than δ.
+    /// Sends a burst to be split that would keep others waiting for more than δ. One that comes back whole, because
+    /// somebody has changed the veth, leaves as it is: it would come back again.
     #[inline(always)]
     fn is_split(&self, slot: u16) -> bool {
         self.uplink.splitter != 0
+            && !self.returned
             && self.port != 0
             && self.packet.is_burst()
             && time_on_link(self.line_len, self.uplink.capacity) > u64::from(self.uplink.delta_ns)
@@ -199,8 +204,11 @@ impl Leaving<'_> {
     fn of_nobody(&self, why: Unknown) -> Exit {
         count::of_uplink(self.uplink_id, |count| count.unknown_bytes[why as usize] += u64::from(self.wire_len));
         if let Some(traits) = self.packet.traits() {
+            let fingerprint = traits.fingerprint();
             // SAFETY: the value is copied.
-            if let Some(&slot) = unsafe { SAMPLES.get(&traits.fingerprint()) } {
+            if let Some(&slot) = unsafe { SAMPLES.get(&fingerprint) } {
+                // One sample is one packet.
+                let _ = SAMPLES.remove(&fingerprint);
                 count::of_pod(slot as u16, |count| count.lost_samples += 1);
             }
         }

@@ -18,14 +18,12 @@ pub const fn mapped(v4: [u8; 4]) -> Address {
 /// What `bridge_tx` knows of the packet that is about to leave by a port of its bridge, for `uplink_tx` on the same CPU.
 ///
 /// The kernel transmits through a bridge in one go, so that the next packet at the port is the one that was seen at the
-/// bridge; length, hash and interface are compared all the same.
+/// bridge, or a part of it, where the port takes no packet of its size; hash and interface are compared all the same.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Handoff {
     /// Slot of the packet's pod; 0: nothing is handed over.
     pub slot: u32,
-    /// `skb->len`.
-    pub len: u32,
     /// `skb->hash`.
     pub hash: u32,
     /// `skb->skb_iif`.
@@ -42,9 +40,9 @@ pub struct Traits {
     /// Destination port in network byte order; 0 for protocols without ports.
     pub port: u16,
     /// What no two flows to one place have alike. TCP: sequence and acknowledgement numbers, and the window. UDP: the first
-    /// bytes of the payload, where protocols keep the number of a connection (four are too few: WireGuard's begin with
-    /// its type). ICMP: identifier, sequence number and payload.
-    pub content: [u32; 3],
+    /// bytes of the payload, where protocols keep the number of a connection or request (fewer are alike in WireGuard's
+    /// packets, in questions to BitTorrent's trackers and DHT, in DNS). ICMP: identifier, sequence number and payload.
+    pub content: [u32; 4],
 }
 
 impl Traits {
@@ -56,9 +54,9 @@ impl Traits {
         let d = &self.destination;
         let high = u64::from_ne_bytes([d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]]);
         let low = u64::from_ne_bytes([d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]]);
-        let [first, second, third] = self.content;
-        let rest = ((self.protocol as u64) << 48) | ((self.port as u64) << 32) | first as u64;
-        mix(mix(mix(mix(high) ^ low) ^ rest) ^ (((second as u64) << 32) | third as u64))
+        let [a, b, c, d] = self.content;
+        let rest = ((self.protocol as u64) << 48) | ((self.port as u64) << 32) | a as u64;
+        mix(mix(mix(mix(mix(high) ^ low) ^ rest) ^ (((b as u64) << 32) | c as u64)) ^ d as u64)
     }
 }
 
@@ -77,20 +75,21 @@ mod tests {
 
     #[test]
     fn layouts_have_no_padding() {
-        assert_eq!(size_of::<Handoff>(), 16);
+        assert_eq!(size_of::<Handoff>(), 12);
         assert_eq!(mapped([10, 1, 2, 3])[10..], [0xff, 0xff, 10, 1, 2, 3]);
     }
 
     #[test]
     fn each_trait_changes_the_fingerprint() {
-        let packet = Traits { destination: mapped([203, 0, 113, 9]), protocol: 6, port: 443, content: [7, 8, 9] };
+        let packet = Traits { destination: mapped([203, 0, 113, 9]), protocol: 6, port: 443, content: [7, 8, 9, 10] };
         let others = [
             Traits { destination: mapped([203, 0, 113, 8]), ..packet },
             Traits { protocol: 17, ..packet },
             Traits { port: 444, ..packet },
-            Traits { content: [8, 8, 9], ..packet },
-            Traits { content: [7, 9, 9], ..packet },
-            Traits { content: [7, 8, 8], ..packet },
+            Traits { content: [8, 8, 9, 10], ..packet },
+            Traits { content: [7, 9, 9, 10], ..packet },
+            Traits { content: [7, 8, 8, 10], ..packet },
+            Traits { content: [7, 8, 9, 9], ..packet },
         ];
         for other in others {
             assert_ne!(other.fingerprint(), packet.fingerprint(), "{other:?}");
