@@ -67,22 +67,26 @@ impl HookKeeper {
         let mut kept = KeptHooks::default();
         for (uplink, wanted) in &mut desired.uplinks {
             let mut refused = BTreeSet::new();
-            for (&ifindex, interface) in &wanted.interfaces {
-                match host.links.get(&ifindex).and_then(|link| link.blocked.clone()) {
-                    None => {}
-                    Some(Blocked::IngressQdisc) if self.take_over => {
-                        match self.replace_ingress(netlink, ifindex, interface).await {
-                            Ok(()) => unblock(host, ifindex),
-                            Err(error) => {
-                                refused.insert(ifindex);
-                                let error = format!("cannot replace the ingress qdisc of {interface}: {error:#}");
-                                kept.failed.push((uplink.clone(), error));
+            for &ifindex in wanted.interfaces.keys() {
+                // At a port's bridge Weir hands over who sends, without which pods behind other bridges are not known.
+                for place in [Some(ifindex), host.bridge(ifindex)].into_iter().flatten() {
+                    let name = host.name(place);
+                    match host.links.get(&place).and_then(|link| link.blocked.clone()) {
+                        None => {}
+                        Some(Blocked::IngressQdisc) if self.take_over => {
+                            match self.replace_ingress(netlink, place, &name).await {
+                                Ok(()) => unblock(host, place),
+                                Err(error) => {
+                                    refused.insert(ifindex);
+                                    let error = format!("cannot replace the ingress qdisc of {name}: {error:#}");
+                                    kept.failed.push((uplink.clone(), error));
+                                }
                             }
                         }
-                    }
-                    Some(blocked) => {
-                        refused.insert(ifindex);
-                        kept.notes.push(note(uplink, format!("interface {interface} {}", in_the_way(&blocked))));
+                        Some(blocked) => {
+                            refused.insert(ifindex);
+                            kept.notes.push(note(uplink, format!("interface {name} {}", in_the_way(&blocked))));
+                        }
                     }
                 }
             }

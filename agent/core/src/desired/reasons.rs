@@ -19,8 +19,13 @@ pub const INTERFACE_MISSING: &str = "InterfaceMissing";
 pub const INTERFACE_TAKEN: &str = "InterfaceTaken";
 /// The uplink's interface is a pod's own.
 pub const INTERFACE_OF_POD: &str = "InterfaceOfPod";
+/// Public addresses are reached by an interface that leads to no uplink.
+pub const ROUTE_ELSEWHERE: &str = "RouteElsewhere";
 /// Somebody else's filter or qdisc stands where a program of Weir has to stand.
 pub const HOOK_TAKEN: &str = "HookTaken";
+/// Somebody else's filters or qdiscs on a bridge and on a pod's interface leave no place for the programs that tell whose
+/// packets are.
+pub const BRIDGE_TAKEN: &str = "BridgeTaken";
 /// Packets of a tier's pods arrive at the uplink without any sign of their pod.
 pub const IDENTITY_LOST: &str = "IdentityLost";
 /// A pod sends over an uplink on which it is in no tier, while it is in one on another.

@@ -66,6 +66,8 @@ pub struct Rendered {
     pub counted_by_interface: BTreeMap<u16, u32>,
     /// What found no room.
     pub notes: Vec<Rejection>,
+    /// Bursts are to be split from the next time on, when the program for it stands.
+    pub awaits_splitter: bool,
 }
 
 /// Turns what a node should have into map values. `observed` is asked only for the ids that owners already have.
@@ -164,6 +166,7 @@ impl Rendered {
             let mut config = self.limits(owner, pod);
             if let Place::Veth { ifindex, .. } = pod.place {
                 self.veth(ifindex, slot, &mut config, host);
+                self.note_taken_bridge(key, pod, ifindex, host);
             }
             self.state.pods.insert(slot, config);
             if pod.place != Place::Unknown {
@@ -209,6 +212,26 @@ impl Rendered {
             self.counted_by_interface.insert(slot, ifindex);
         } else {
             self.state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
+        }
+    }
+
+    /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge has a place
+    /// for a program, and behind address translation nothing else is left.
+    fn note_taken_bridge(&mut self, key: &PodKey, pod: &DesiredPod, ifindex: u32, host: &Host) {
+        let is_blocked = |ifindex: u32| host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some());
+        let Some(master) = host.shared_master(ifindex) else { return };
+        if pod.is_limited() && is_blocked(ifindex) && is_blocked(master) {
+            self.notes.push(Rejection {
+                object: ObjectRef { kind: "Pod".into(), name: key.to_string() },
+                location: None,
+                reason: reasons::BRIDGE_TAKEN.into(),
+                message: format!(
+                    "somebody else's filters or qdiscs on {} and {} leave Weir no place to tell its packets from those of \
+                     others: give them another priority, or use a kernel from 6.6 on",
+                    host.name(ifindex),
+                    host.name(master)
+                ),
+            });
         }
     }
 

@@ -157,9 +157,9 @@ fn find<'a>(snapshot: &'a Snapshot, kind: &str, name: &str) -> Option<&'a Reject
     notes().find(|note| is_not_held(note)).or_else(|| notes().next())
 }
 
-/// Returns whether the limits of the object do not hold, for whatever reason.
+/// Returns whether the limits of the object do not hold, or nothing shows that they do.
 fn is_not_held(note: &Rejection) -> bool {
-    note.reason == NOT_APPLIED || note.reason == reasons::IDENTITY_LOST
+    [NOT_APPLIED, reasons::IDENTITY_LOST, reasons::BY_SOCKETS, reasons::BRIDGE_TAKEN].contains(&note.reason.as_str())
 }
 
 fn is_about(found: &Rejection, kind: &str, name: &str) -> bool {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
 
-use super::{message, tree::Handle};
+use super::{message, message::ETH_P_ALL, tree::Handle};
 use crate::net::{Error, Netlink, Result, channel::Channel};
 
 /// Where clsact and ingress stand (`TC_H_CLSACT`, `TC_H_INGRESS`), and their hooks (`linux/pkt_sched.h`).
@@ -41,6 +41,8 @@ pub enum Base {
 pub struct Filter {
     /// Lower ones run first.
     pub priority: u16,
+    /// The `EtherType` that it is for (`linux/if_ether.h`).
+    pub protocol: u16,
     /// `bpf`, `u32`, …
     pub kind: String,
     /// Its handle within its priority.
@@ -67,12 +69,14 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// The kind of a filter that has Weir's priority and is of another kind than `bpf`: the kernel keeps one kind for each
-    /// priority, so that there is no place for Weir's.
+    /// The kind of a filter that has Weir's priority and is of another kind than `bpf`, or for some protocols only: the
+    /// kernel keeps one kind and protocol for each priority (`tcf_chain_tp_find`, `net/sched/cls_api.c`), so that there is
+    /// no place for Weir's.
     #[must_use]
     pub fn blocking_filter(&self) -> Option<&str> {
         let mut all = self.ingress.iter().chain(&self.egress);
-        all.find(|filter| filter.priority == PRIORITY && filter.kind != "bpf").map(|filter| filter.kind.as_str())
+        let blocks = |filter: &&Filter| filter.kind != "bpf" || filter.protocol != ETH_P_ALL;
+        all.find(|filter| filter.priority == PRIORITY && blocks(filter)).map(|filter| filter.kind.as_str())
     }
 }
 
@@ -241,7 +245,7 @@ mod tests {
     use super::*;
 
     fn filter(priority: u16, kind: &str, handle: u32) -> Filter {
-        Filter { priority, kind: kind.to_owned(), handle }
+        Filter { priority, protocol: ETH_P_ALL, kind: kind.to_owned(), handle }
     }
 
     #[test]
@@ -253,10 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn only_another_kind_with_the_same_priority_blocks() {
+    fn another_kind_or_protocol_with_the_same_priority_blocks() {
         let hooks = |filter| Hooks { base: Base::Clsact, egress: vec![filter], ..Hooks::default() };
         assert_eq!(hooks(filter(1, "u32", 1)).blocking_filter(), Some("u32"));
         assert_eq!(hooks(filter(1, "bpf", 1)).blocking_filter(), None);
         assert_eq!(hooks(filter(49152, "matchall", 1)).blocking_filter(), None);
+        let of_ipv4 = Filter { protocol: 0x0800, ..filter(1, "bpf", 1) };
+        assert_eq!(hooks(of_ipv4).blocking_filter(), Some("bpf"));
     }
 }

@@ -18,7 +18,7 @@ const HEADER_BYTES: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 /// `ETH_P_ALL` (`linux/if_ether.h`).
-const ETH_P_ALL: u16 = 3;
+pub(super) const ETH_P_ALL: u16 = 3;
 /// `struct tc_htb_glob` among htb's options; it begins with the version, a u32 (`linux/pkt_sched.h`).
 const TCA_HTB_INIT: u16 = 2;
 
@@ -87,7 +87,9 @@ pub(super) fn parse_filter(payload: &[u8]) -> Result<Option<Filter>, DecodeError
     let Some(Found { qdisc, .. }) = parse(payload)? else { return Ok(None) };
     let handle = (u32::from(header.handle.major) << 16) | u32::from(header.handle.minor);
     let priority = u16::try_from(header.info >> 16).unwrap_or(0);
-    Ok((handle != 0).then_some(Filter { priority, kind: qdisc.kind, handle }))
+    // The other half of `tcm_info` is the protocol, in network byte order.
+    let protocol = u16::from_be(u16::try_from(header.info & 0xffff).unwrap_or(0));
+    Ok((handle != 0).then_some(Filter { priority, protocol, kind: qdisc.kind, handle }))
 }
 
 /// Reads kind, handles and options; the options stay as they are, so that they can be given back to the letter.
