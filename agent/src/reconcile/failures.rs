@@ -22,9 +22,14 @@ impl Failures {
     /// Adds changes that failed.
     pub(super) fn add_changes(&mut self, failed: &[Failed], rendered: &Rendered) {
         for Failed { change, error } in failed {
-            let object = concerned(change, rendered);
+            let objects = concerned(change, rendered);
             let reason = if is_vital(change, rendered) { NOT_APPLIED } else { PARTLY_APPLIED };
-            self.add(object, reason, error.clone());
+            if objects.is_empty() {
+                self.add(None, reason, error.clone());
+            }
+            for object in objects {
+                self.add(Some(object), reason, error.clone());
+            }
         }
     }
 

@@ -25,7 +25,8 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks, computes, and applies what differs. Returns whether changes are left that have not been tried.
+    /// Looks, computes, and applies what differs. Returns whether there is more to do at once: changes that have not been
+    /// tried, or that had to wait for these.
     ///
     /// # Errors
     /// When the node or the kernel cannot be read, so that nothing was tried.
@@ -103,10 +104,12 @@ impl Reconciler {
         for error in errors {
             self.last.failures.add(None, PARTLY_APPLIED, error);
         }
-        if counted.left == 0 {
+        if counted.left == 0 && self.last.failed.is_empty() {
             self.remove_other_versions();
         }
-        Ok(counted.left > 0)
+        // A program that could not be attached is tried again with the others, on the next tick.
+        let splitter_stands = self.last.rendered.awaits_splitter && self.last.failed.is_empty();
+        Ok(counted.left > 0 || splitter_stands)
     }
 
     /// Takes away what other versions of Weir attached, once everything of this one is in place.

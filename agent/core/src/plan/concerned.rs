@@ -1,5 +1,5 @@
-//! Which object a change is made for, and how much of it, so that a change that fails is said of that object and of no
-//! other.
+//! Which objects a change is made for, and how much of them, so that a change that fails is said of these and of no
+//! others.
 
 use weir_common::reason::Program;
 
@@ -9,10 +9,19 @@ use crate::{
     model::ObjectRef,
 };
 
-/// Returns the object that `change` brings to what `rendered` says. None where that object is gone: what is left of it
-/// in the kernel belongs to nobody.
+/// Returns the objects that `change` brings to what `rendered` says. None where they are gone: what is left of them in the
+/// kernel belongs to nobody.
 #[must_use]
-pub fn concerned(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
+pub fn concerned(change: &Change, rendered: &Rendered) -> Vec<ObjectRef> {
+    match change {
+        Change::Attach(_, Program::BridgeRx | Program::BridgeTx | Program::SplitRx) => {
+            rendered.ids.uplinks.keys().map(|name| ObjectRef::uplink(name)).collect()
+        }
+        _ => one(change, rendered).into_iter().collect(),
+    }
+}
+
+fn one(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
     let id = |kind: Kind, id: u16| object(rendered, kind, id);
     match *change {
         Change::Reset(kind, number) => id(kind, number),
@@ -31,7 +40,6 @@ pub fn concerned(change: &Change, rendered: &Rendered) -> Option<ObjectRef> {
             on_interface(rendered, ifindex, Kind::Uplink)
         }
         Change::PutPort(_, ifindex) => on_interface(rendered, ifindex, Kind::Uplink),
-        // A bridge has the packets of many pods, and the splitter those of many uplinks.
         Change::Attach(_, Program::BridgeRx | Program::BridgeTx | Program::SplitRx)
         | Change::Detach(_, Program::BridgeRx | Program::BridgeTx | Program::SplitRx)
         | Change::RemoveCgroup(_)
@@ -56,8 +64,10 @@ pub fn is_vital(change: &Change, rendered: &Rendered) -> bool {
         | Change::PutInterface(..)
         | Change::PutCgroup(..)
         | Change::PutAddress(..) => true,
-        Change::Attach(..) => !only_counts(change, &rendered.state),
-        Change::AddExempt(..)
+        // Without `SplitRx`, bursts leave as they are.
+        Change::Attach(_, program) if *program != Program::SplitRx => !only_counts(change, &rendered.state),
+        Change::Attach(..)
+        | Change::AddExempt(..)
         | Change::Detach(..)
         | Change::RemoveInterface(_)
         | Change::RemoveCgroup(_)
@@ -111,13 +121,20 @@ mod tests {
             (Change::Attach(7, Program::PodTx), pod),
             (Change::PutCgroup(9, 1), pod),
         ] {
-            assert_eq!(concerned(&change, &rendered).map(|object| object.to_string()).as_deref(), Some(wanted));
+            let named: Vec<String> = concerned(&change, &rendered).iter().map(ToString::to_string).collect();
+            assert_eq!(named, [wanted], "{change:?}");
+        }
+        rendered.ids.uplinks.insert("backup".to_owned(), 2);
+        for program in [Program::BridgeRx, Program::BridgeTx, Program::SplitRx] {
+            let change = Change::Attach(5, program);
+            assert_eq!(concerned(&change, &rendered).len(), 2);
+            assert_eq!(is_vital(&change, &rendered), program != Program::SplitRx);
         }
         assert!(is_vital(&Change::Attach(2, Program::UplinkTx), &rendered));
         assert!(!is_vital(&Change::Attach(7, Program::PodRx), &rendered));
         assert!(!is_vital(&Change::AddExempt(1, network), &rendered));
         for gone in [Change::RemoveTier(5), Change::RemoveCgroup(9), Change::RemoveInterface(3)] {
-            assert_eq!(concerned(&gone, &rendered), None, "{gone:?}");
+            assert_eq!(concerned(&gone, &rendered), [], "{gone:?}");
         }
     }
 }

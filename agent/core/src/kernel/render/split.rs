@@ -25,11 +25,16 @@ pub fn needs_splitter(desired: &Desired, pacing: &Pacing) -> bool {
 }
 
 impl Rendered {
-    /// Lets bursts be split on every uplink, if the veth for it is there.
+    /// Lets bursts be split on every uplink, if the veth for it is there and its program stands: without that, what is sent
+    /// there would go nowhere.
     pub(super) fn split(&mut self, desired: &Desired, host: &Host, observed: &KernelState) {
         let Some(Splitter { bursts, segments }) = host.splitter() else { return };
         self.interface(segments, host).flags |= INTERFACE_SPLITTER;
         self.state.attached.insert((segments, Program::SplitRx));
+        if !observed.attached.contains(&(segments, Program::SplitRx)) {
+            self.awaits_splitter = true;
+            return;
+        }
         for (name, uplink) in &desired.uplinks {
             let config = self.ids.uplinks.get(name).and_then(|id| self.state.uplinks.get_mut(id));
             let Some(config) = config else { continue };
@@ -98,7 +103,9 @@ mod tests {
 
     #[test]
     fn every_interface_of_an_uplink_has_a_number_and_keeps_it() {
-        let state = rendered(&[2, 3], &host(), &KernelState::default());
+        let before = rendered(&[2, 3], &host(), &KernelState::default());
+        assert!(before.ports.is_empty() && before.uplinks.values().all(|uplink| uplink.splitter == 0));
+        let state = rendered(&[2, 3], &host(), &before);
         assert_eq!(state.ports, [(1, 2), (2, 3)].into());
         assert_eq!((state.interfaces[&2].port, state.interfaces[&3].port), (1, 2));
         assert_eq!(state.interfaces[&9].flags, INTERFACE_SPLITTER);
