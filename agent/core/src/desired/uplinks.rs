@@ -55,6 +55,20 @@ pub(super) fn of_node(
         let (capacity, rate, overhead) = (uplink.capacity, uplink.rate(), uplink.overhead);
         found.insert(name.clone(), DesiredUplink { capacity, rate, overhead, interfaces, exempt });
     }
+    let untaken =
+        here.host.default_routes.iter().filter(|ifindex| !taken.contains_key(ifindex) && !pods.contains(ifindex));
+    let elsewhere: BTreeSet<&str> =
+        untaken.filter_map(|ifindex| here.host.links.get(ifindex)).map(|link| link.name.as_str()).collect();
+    if !elsewhere.is_empty() {
+        let message = format!(
+            "public addresses are reached by {}, which leads to no uplink: what pods send there is not shaped. If it is a \
+             backup line, write an Uplink for it",
+            Vec::from_iter(elsewhere).join(", ")
+        );
+        let leads = |name: &String| found.get(name).is_some_and(|uplink| !uplink.interfaces.is_empty());
+        let named = uplinks.iter().filter(|(name, uplink)| is_named(uplink) && leads(name));
+        notes.extend(named.map(|(name, uplink)| note(name, uplink, reasons::ROUTE_ELSEWHERE, message.clone())));
+    }
     found
 }
 
@@ -120,10 +134,5 @@ fn exempt(uplink: &Uplink, interfaces: impl Iterator<Item = u32>, host: &Host) -
 }
 
 fn note(name: &str, uplink: &Uplink, reason: &str, message: String) -> Rejection {
-    Rejection {
-        object: ObjectRef { kind: "Uplink".to_owned(), name: name.to_owned() },
-        location: uplink.location.clone(),
-        reason: reason.to_owned(),
-        message,
-    }
+    Rejection { object: ObjectRef::uplink(name), location: uplink.location.clone(), reason: reason.to_owned(), message }
 }

@@ -56,6 +56,22 @@ fn an_uplink_that_names_its_interface_comes_before_one_that_takes_the_default_ro
 }
 
 #[test]
+fn a_named_uplink_says_so_when_the_internet_is_reached_by_another_interface() {
+    let mut world = world();
+    world.uplinks.get_mut("wan").unwrap().interface = InterfaceChoice::Named("eth0".to_owned());
+    let mut host = host();
+    assert!(desired(&world, &host, NODE).1.notes.is_empty());
+    host.default_routes = vec![3];
+    let (found, findings) = desired(&world, &host, NODE);
+    assert_eq!(found.uplinks["wan"].interfaces, [(2, "eth0".to_owned())].into());
+    assert_eq!(reasons_of(&findings.notes), [finding("Uplink wan", reasons::ROUTE_ELSEWHERE)]);
+    // With an uplink of its own there is nothing to say.
+    let backup = Uplink { interface: InterfaceChoice::Named("eth1".to_owned()), ..uplink("1M") };
+    world.uplinks.insert("backup".to_owned(), backup);
+    assert!(desired(&world, &host, NODE).1.notes.is_empty());
+}
+
+#[test]
 fn a_bridge_and_its_port_lead_to_one_uplink() {
     let mut world = world();
     let named = Uplink { interface: InterfaceChoice::Named("eth1".to_owned()), ..uplink("10M") };
