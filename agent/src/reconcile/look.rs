@@ -35,8 +35,11 @@ impl Reconciler {
         let found = tokio::task::spawn_blocking(move || cgroups::find(&wanted)).await;
         match found.context("the thread that reads cgroups ended early")? {
             Ok(found) => (host.cgroups, host.legacy_cgroups) = (found.cgroups, found.legacy),
-            // Other pods do not need cgroups; those that do get a note that theirs is missing.
-            Err(error) => warn!(%error, "pods cannot be known by their sockets"),
+            // Those that are known stay so. Other pods do not need cgroups; new ones get a note that theirs is missing.
+            Err(error) => {
+                warn!(%error, "the cgroups of new pods cannot be read");
+                (host.cgroups, host.legacy_cgroups) = (self.host.cgroups.clone(), self.host.legacy_cgroups.clone());
+            }
         }
         let names = host.names();
         let hooks = if self.datapath.uses_tcx() {

@@ -12,6 +12,7 @@ pub const EGRESS_BANDWIDTH: &str = "kubernetes.io/egress-bandwidth";
 
 /// The annotation with a static pod's own UID, which the kubelet writes into the object that stands for it.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// Reads a pod. A limit in its annotation that is no rate is ignored and reported; the pod stands.
 pub fn pod(resource: &Pod) -> Result<Converted<PodKey, model::Pod>, Errors> {
@@ -58,9 +59,11 @@ fn addresses(resource: &Pod, errors: &mut Collector) -> BTreeSet<IpAddr> {
     first.chain(all).filter_map(read).collect()
 }
 
-/// The UID in the name of the pod's cgroup: a static pod's is the hash of its manifest.
+/// The UID in the name of the pod's cgroup: a static pod's is the hash of its manifest. Only the kubelet's mirror of one is
+/// believed: it runs nothing of what others mark so.
 fn cgroup_uid(metadata: &ObjectMeta) -> String {
-    let hash = metadata.annotations.as_ref().and_then(|annotations| annotations.get(CONFIG_HASH));
+    let annotation = |name| metadata.annotations.as_ref().and_then(|annotations| annotations.get(name));
+    let hash = annotation(CONFIG_MIRROR).and_then(|_| annotation(CONFIG_HASH));
     hash.or(metadata.uid.as_ref()).cloned().unwrap_or_default()
 }
 

@@ -208,6 +208,21 @@ fn a_pod_is_read_as_the_api_server_shows_it() {
 }
 
 #[test]
+fn only_the_mirror_of_a_static_pod_has_the_cgroup_of_its_manifest() {
+    let (hash, mirror) = ("kubernetes.io/config.hash", "kubernetes.io/config.mirror");
+    for (annotations, uid) in [
+        (json!({}), "u-1"),
+        (json!({ hash: "h-1", mirror: "h-1" }), "h-1"),
+        // Anybody may write this into a pod of theirs.
+        (json!({ hash: "h-1" }), "u-1"),
+    ] {
+        let metadata = json!({ "name": "etcd", "uid": "u-1", "annotations": annotations });
+        let found = pod_of(&metadata, &json!({ "hostNetwork": true, "containers": [] }), &json!(null)).unwrap();
+        assert_eq!(found.object.cgroup_uid, uid, "{annotations}");
+    }
+}
+
+#[test]
 fn a_pod_needs_little_and_ends_with_its_phase() {
     let of_phase = |phase: &str| pod_of(&json!({ "name": "a" }), &json!(null), &json!({ "phase": phase })).unwrap();
     for (phase, ended) in
