@@ -60,7 +60,8 @@ pub struct Request<C, A> {
     /// What ceilings may schedule beyond H.
     pub reserve: Reserve<A>,
     /// A cell that is 0 for ever. What is combined with it is unknown to the kernel's verifier, which otherwise walks
-    /// every combination of clocks with and without a limit by itself.
+    /// every combination of clocks with and without a limit by itself: what follows a decision that it can foresee is
+    /// not the same state to it.
     pub zero: C,
 }
 
@@ -100,10 +101,8 @@ impl<C: Cell, A: Account> Request<C, A> {
         let (tier, pod) = (self.wait(&self.tier, CEILING_LEAD_NS), self.wait(&self.pod, CEILING_LEAD_NS));
         let beyond = tier > self.horizon || pod > self.horizon;
         let left = self.reserve.left();
-        if beyond {
-            if !self.may_wait(&self.tier, tier, left) || !self.may_wait(&self.pod, pod, left) {
-                return Decision::TooLate;
-            }
+        if beyond && (!self.may_wait(&self.tier, tier, left) || !self.may_wait(&self.pod, pod, left)) {
+            return Decision::TooLate;
         }
         late.take(tier, self.allowed(&self.tier, left));
         late.take(pod, self.allowed(&self.pod, left));
@@ -153,24 +152,24 @@ impl<C: Cell, A: Account> Request<C, A> {
 
     #[inline(always)]
     fn is_limit(&self, booking: &Booking<C>) -> bool {
-        booking.cost ^ self.zero.get() != 0
+        self.blur(booking.cost) != 0
     }
 
     #[inline(always)]
     fn book_on(&self, booking: &Booking<C>, lead: u64) -> u64 {
         if !self.is_limit(booking) {
-            return 0;
+            return self.blur(0);
         }
-        book(&booking.clock, self.now, self.bounds(booking, lead), booking.time)
+        self.blur(book(&booking.clock, self.now, self.bounds(booking, lead), booking.time))
     }
 
     /// How long the packet would wait for a clock.
     #[inline(always)]
     fn wait(&self, booking: &Booking<C>, lead: u64) -> u64 {
         if !self.is_limit(booking) {
-            return 0;
+            return self.blur(0);
         }
-        self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now)
+        self.blur(self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now))
     }
 
     /// How long a wait a ceiling allows, by and large: not what this packet waits decides, or a short wait would be late
@@ -184,6 +183,12 @@ impl<C: Cell, A: Account> Request<C, A> {
     #[inline(always)]
     fn room(&self, booking: &Booking<C>) -> u64 {
         max(time_on_link(self.room, booking.cost), self.horizon)
+    }
+
+    /// The same number, unknown to the verifier.
+    #[inline(always)]
+    fn blur(&self, number: u64) -> u64 {
+        number ^ self.zero.get()
     }
 
     #[inline(always)]

@@ -107,8 +107,7 @@ fn shape(ctx: &TcContext) -> Exit {
     };
     let wire_len = packet.wire_len();
     let line_len = if uplink.flags & UPLINK_LINE != 0 { line_len(uplink, &packet.lengths()) } else { wire_len };
-    // SAFETY: field of a map value that was just looked up. For what it is: see `Request::zero`.
-    let line_len = line_len ^ unsafe { (&raw const (*state).zero).read_volatile() } as u32;
+    let line_len = blur(state, line_len.into()) as u32;
     match is_exempt(packet.destination(), uplink_id) {
         Err(exit) => return exit,
         Ok(true) => {
@@ -126,7 +125,7 @@ fn shape(ctx: &TcContext) -> Exit {
     let returned = returning.is_some();
     let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now, returned };
     match sender {
-        Sender::Pod(slot) => leaving.of_pod(slot),
+        Sender::Pod(slot) => leaving.of_pod(leaving.blur(slot.into()) as u16),
         Sender::Node => leaving.interactive(),
         Sender::Unknown(why) => leaving.of_nobody(why),
     }
@@ -143,20 +142,15 @@ impl Leaving<'_> {
         // SAFETY: element of an array in a map value that was just looked up; `place` is below its length.
         let clock = unsafe { MapCell::new((&raw mut (*state).ceilings).cast::<u64>().add(place)) };
         let ceiling = self.booking(clock, pod.ceilings[place]);
-        // Id 0 is a tier without limits.
         let id = pod.tiers[place];
-        let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
-            return Exit::NoMapValue;
-        };
-        if id != 0 && tier.uplink == self.uplink_id {
-            return self.of_tier(slot, id, tier, clocks, ceiling);
+        let is_tier = id != NO_TIER && TIERS.get(u32::from(id)).is_some_and(|tier| tier.uplink == self.uplink_id);
+        let id = if is_tier { id } else { NO_TIER };
+        if id == NO_TIER && ceiling.cost == 0 {
+            self.count_untiered(slot, pod);
+            count::of_pod(slot, |count| count::passed(count, self.wire_len));
+            return self.interactive();
         }
-        if ceiling.cost != 0 {
-            return self.limited_alone(slot, pod, clocks, ceiling);
-        }
-        self.count_untiered(slot, pod);
-        count::of_pod(slot, |count| count::passed(count, self.wire_len));
-        self.interactive()
+        self.limited(slot, pod, self.blur(id.into()) as u16, ceiling)
     }
 
     /// Counts apart what a pod of some tier sends without one.
@@ -168,23 +162,6 @@ impl Leaving<'_> {
                 count.untiered_uplink = u64::from(self.uplink_id);
             });
         }
-    }
-
-    /// A pod without a tier on this uplink: interactive, but for its own ceiling.
-    #[inline(always)]
-    fn limited_alone(&self, slot: u16, pod: &PodConfig, clocks: *mut TierState, ceiling: Booking<MapCell>) -> Exit {
-        if self.is_split(slot) {
-            return Exit::Split;
-        }
-        self.count_untiered(slot, pod);
-        self.reserve().clear(self.now);
-        let request = self.request(&TierConfig::default(), clocks, ceiling, 0, u64::from(self.uplink.horizon_max_ns));
-        let Obeyed { exit, .. } = self.obey(&request, slot);
-        if !exit.is_drop() {
-            self.book_interactive();
-            count::class(self.uplink_id, Class::Interactive, self.wire_len);
-        }
-        exit
     }
 
     /// Sends a burst to be split that would keep others waiting for more than δ. One that comes back whole, because
@@ -215,34 +192,32 @@ impl Leaving<'_> {
         self.interactive()
     }
 
+    /// A packet that waits for clocks: bulk of a tier, or of a pod without one, interactive but for its own ceiling.
     #[inline(always)]
-    fn of_tier(
-        &self,
-        slot: u16,
-        tier_id: u16,
-        tier: &TierConfig,
-        clocks: *mut TierState,
-        ceiling: Booking<MapCell>,
-    ) -> Exit {
+    fn limited(&self, slot: u16, pod: &PodConfig, id: u16, ceiling: Booking<MapCell>) -> Exit {
         if self.is_split(slot) {
             return Exit::Split;
         }
-        let load = self.load();
-        close_window(&load, self.now);
-        self.reserve().clear(self.now);
-        let (delta, min, max) = (self.uplink.delta_ns, self.uplink.horizon_min_ns, self.uplink.horizon_max_ns);
-        // Without `fq` a packet cannot wait for the link: only ceilings are held.
-        let (capacity, horizon) = if self.polices() {
-            (0, u64::from(max))
-        } else {
-            let horizon =
-                weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into());
-            (self.uplink.capacity, horizon)
+        let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
+            return Exit::NoMapValue;
         };
-        let request = self.request(tier, clocks, ceiling, capacity, horizon);
+        self.reserve().clear(self.now);
+        let (mut link, mut horizon) = (0, u64::from(self.uplink.horizon_max_ns));
+        // Without `fq` a packet cannot wait for the link: only ceilings are held.
+        if id != NO_TIER && !self.polices() {
+            (link, horizon) = (self.uplink.capacity, self.horizon());
+        }
+        let request = self.request(tier, clocks, ceiling, self.blur(link), self.blur(horizon));
         let Obeyed { exit, wait } = self.obey(&request, slot);
+        if id == NO_TIER {
+            if !exit.is_drop() {
+                self.count_untiered(slot, pod);
+                self.interactive();
+            }
+            return exit;
+        }
         if exit.is_drop() {
-            count::of_tier(tier_id, |count| {
+            count::of_tier(id, |count| {
                 count.dropped_bytes += u64::from(self.wire_len);
                 count.dropped[drop_reason(exit) as usize] += 1;
             });
@@ -252,7 +227,7 @@ impl Leaving<'_> {
             self.packet.set_dscp(tier.dscp);
         }
         count::class(self.uplink_id, Class::Bulk, self.wire_len);
-        count::of_tier(tier_id, |count| {
+        count::of_tier(id, |count| {
             count.bytes += u64::from(self.wire_len);
             count.packets += 1;
             count.marked += u64::from(matches!(exit, Exit::Marked));
@@ -260,6 +235,21 @@ impl Leaving<'_> {
             count.delay[delay_bucket(wait) & (weir_common::counters::DELAY_BUCKETS - 1)] += 1;
         });
         exit
+    }
+
+    /// How far ahead the link may be booked, as the load is now.
+    #[inline(always)]
+    fn horizon(&self) -> u64 {
+        let load = self.load();
+        close_window(&load, self.now);
+        let (delta, min, max) = (self.uplink.delta_ns, self.uplink.horizon_min_ns, self.uplink.horizon_max_ns);
+        weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into())
+    }
+
+    /// The same number, unknown to the kernel's verifier, which otherwise walks what follows for each way to it by itself.
+    #[inline(always)]
+    fn blur(&self, number: u64) -> u64 {
+        blur(self.state, number)
     }
 
     /// What a packet of this tier is held against on a link of this rate.
@@ -424,3 +414,13 @@ fn is_exempt(destination: Destination, uplink: u16) -> Result<bool, Exit> {
 fn drop_reason(exit: Exit) -> DropReason {
     if matches!(exit, Exit::DropPoliced) { DropReason::Policed } else { DropReason::Horizon }
 }
+
+/// See [`Leaving::blur`] and [`Request::zero`].
+#[inline(always)]
+fn blur(state: *const UplinkState, number: u64) -> u64 {
+    // SAFETY: field of a map value that was just looked up.
+    number ^ unsafe { (&raw const (*state).zero).read_volatile() }
+}
+
+/// The id of what has no limits: pods in no tier have it.
+const NO_TIER: u16 = 0;

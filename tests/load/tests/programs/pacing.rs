@@ -12,13 +12,13 @@ use weir_common::{
 use weir_core::kernel::KernelState;
 use weir_load_tests::frame;
 
-use super::{Fixture, INTERNET, LOOPBACK, NEXT, state};
+use super::{Fixture, INTERNET, LOOPBACK, NEXT, configure_again, state};
 
 /// `TC_ACT_REDIRECT`.
 const REDIRECT: i32 = 7;
-/// The kernel refuses a program for which its verifier needs more than a million; below this there is room for others
-/// that need more of the same program, and an agent starts within a second.
-const MOST_VERIFIED: u64 = 300_000;
+/// Each instruction that the verifier walks takes the agent's start about 3 µs on a small machine, and its container has
+/// little of a busy node's CPUs: at 170 000 the kubelet's probes ended it before it answered.
+const MOST_VERIFIED: u64 = 80_000;
 const CAPACITY: u64 = 20_000_000;
 
 impl Fixture {
