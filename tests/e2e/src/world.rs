@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use weir_lab::Capture;
 use weir_lab::cluster::workload::{self, Internet};
 use weir_lab::cluster::{Cluster, Network, UPLINK};
+use weir_lab::{Bottleneck, Capture};
 
 /// The DSCP that the tier sets (RFC 8622).
 const LE: u8 = 1;
+/// The link in bits per second. On an emulated machine a full link of 20 Mbit/s takes half of the processors' time.
+const LINK: u64 = 8_000_000;
 /// What the tier may send at most: a fifth of the link.
-pub const CEILING_MBIT: f64 = 4.0;
+pub const CEILING_MBIT: f64 = 1.6;
 /// How long a change may take that Kubernetes has a part in, on an emulated machine.
 pub const SOON: Duration = Duration::from_mins(2);
 /// How long streams take to find their rate.
@@ -35,7 +37,7 @@ impl World {
     pub fn start(network: Network) -> Result<Self> {
         let start = Instant::now();
         let tell = |what: &str| eprintln!("[{:5.1} s] {what}", start.elapsed().as_secs_f64());
-        let cluster = Cluster::start(network, tell)?;
+        let cluster = Cluster::start(network, link(), tell)?;
         let internet = Internet::start(&cluster)?;
         cluster.apply(&[internet.seed()])?;
         cluster.rolled_out("default", "deployment/seed")?;
@@ -53,11 +55,11 @@ impl World {
 
     /// Installs Weir and its tier, unless they are installed.
     pub fn install(&self) -> Result<()> {
-        let tier = workload::tier(&json!({"ceiling": "4M", "dscp": "LE"}));
+        let tier = workload::tier(&json!({"ceiling": format!("{CEILING_MBIT}M"), "dscp": "LE"}));
         eprintln!("kubectl apply -k deploy/");
         self.cluster.kustomization("apply", "")?;
         // The definitions that they are of are in force a moment later.
-        within(SOON, || self.cluster.apply(&[workload::uplink(), tier.clone()]))?;
+        within(SOON, || self.cluster.apply(&[workload::uplink(&link()), tier.clone()]))?;
         self.cluster.rolled_out("weir-system", "daemonset/weir")?;
         eprintln!("the agent is ready");
         Ok(())
@@ -121,12 +123,16 @@ impl World {
     }
 }
 
+fn link() -> Bottleneck {
+    Bottleneck { rate_bits: LINK, ..Bottleneck::default() }
+}
+
 /// Fails unless every packet that was seen carries the tier's mark, and there were many.
 pub fn all_marked(seen: &Capture, seconds: f64) -> Result<()> {
     let packets = seen.drain();
     let unmarked = packets.iter().filter(|packet| packet.dscp != LE).count();
     ensure!(unmarked == 0, "{unmarked} of {} packets in {seconds:.0} s were not shaped", packets.len());
-    // 4 Mbit/s are 330 full packets a second.
+    // The ceiling is 130 full packets a second.
     #[allow(clippy::cast_precision_loss)] // packets of some minutes
     let rate = packets.len() as f64 / seconds;
     ensure!(rate > 50.0, "only {} packets came in {seconds:.0} s", packets.len());

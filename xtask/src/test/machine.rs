@@ -14,6 +14,8 @@ use crate::vm::{self, Output, VmSpec};
 
 /// Where tests find the programs that stand for other people's.
 const INTERFERENCE: &str = "/tests/interference.o";
+/// The time limit of the tests on a Kubernetes node, which takes minutes to start where processors are emulated.
+const NODE_TIMEOUT: Duration = Duration::from_mins(45);
 /// The time limit of one test with Cilium. On emulated processors that do other work too, the cluster, Cilium's agent
 /// and its BPF programs take a quarter of an hour to start.
 const CILIUM_TIMEOUT: Duration = Duration::from_mins(90);
@@ -40,7 +42,7 @@ pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut 
 
 /// Runs test programs in the VM of a Kubernetes node, under the newest of the kernels.
 pub(super) fn run_on_a_node(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
-    let spec = on_newest_kernel(cluster::vm()?, args);
+    let spec = VmSpec { timeout: NODE_TIMEOUT, ..on_newest_kernel(cluster::vm()?, args) };
     for program in &build::test_programs(tests)? {
         // Minutes pass in a test: what it is at is shown.
         let arguments = [&["--nocapture".to_owned()], args.filter.as_slice()].concat();

@@ -6,9 +6,9 @@ use weir_e2e_tests::{CEILING_MBIT, World};
 use crate::world::world;
 
 /// What the plugin lets the pod send: four times what its tier may.
-const ANNOTATED: &str = "16M";
+const ANNOTATED: &str = "6400k";
 /// Less than this is no bulk.
-const SOME_MBIT: f64 = 1.0;
+const SOME_MBIT: f64 = 0.5;
 
 fn is_held_by_its_tier(world: &World) -> Result<()> {
     let cluster = &world.cluster;

@@ -68,9 +68,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it behind the usual bottleneck and waits until the node takes pods. `tell` hears how far it is.
-    pub fn start(network: Network, tell: impl Fn(&str)) -> Result<Self> {
-        let lab = Lab::new(LabOptions { bottleneck: Some(Bottleneck::default()) })?;
+    /// Starts it behind a bottleneck and waits until the node takes pods. `tell` is given how far it is.
+    pub fn start(network: Network, bottleneck: Bottleneck, tell: impl Fn(&str)) -> Result<Self> {
+        let lab = Lab::new(LabOptions { bottleneck: Some(bottleneck) })?;
         let machine = lab.plug_in_this_machine(UPLINK, 1)?;
         let root = Root::mount(&named_by("WEIR_NODE_DISK")?)?;
         configuration::write(&root, &machine, network)?;

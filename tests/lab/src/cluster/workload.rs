@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::Cluster;
+use crate::topology::Bottleneck;
 use crate::traffic::{Server, Sink, Summary};
 
 /// The tier, and the value of the label that puts a pod into it.
@@ -117,9 +118,10 @@ impl Cluster {
 
 /// The uplink `wan` of the bottleneck's rate.
 #[must_use]
-pub fn uplink() -> Value {
+pub fn uplink(bottleneck: &Bottleneck) -> Value {
     json!({
-        "apiVersion": "weir.dev/v1alpha1", "kind": "Uplink", "metadata": {"name": "wan"}, "spec": {"capacity": "20M"},
+        "apiVersion": "weir.dev/v1alpha1", "kind": "Uplink", "metadata": {"name": "wan"},
+        "spec": {"capacity": bottleneck.rate_bits.to_string()},
     })
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use weir_lab::Bottleneck;
 use weir_lab::cluster::workload::{self, Internet, Measured};
 use weir_lab::cluster::{Cluster, NODE, Network};
 
@@ -19,7 +20,8 @@ const ENFORCE_LIMIT: Duration = Duration::from_mins(1);
 /// Plays the scene.
 pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
     events.step("cluster", "starting a Kubernetes cluster of one node behind the uplink", 0);
-    let cluster = Cluster::start(Network::Bridge, |what| events.mark(what))?;
+    let link = Bottleneck::default();
+    let cluster = Cluster::start(Network::Bridge, link, |what| events.mark(what))?;
     if keep {
         let (certificate, token) = cluster.credentials()?;
         events.emit("open", json!({"certificate": certificate, "token": token}));
@@ -39,7 +41,7 @@ pub(super) fn play(events: &Events, keep: bool) -> Result<()> {
     cluster.kustomization("apply", "")?;
     let definitions = ["crd/uplinks.weir.dev", "crd/traffictiers.weir.dev"];
     cluster.kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &definitions[..]].concat())?;
-    cluster.apply(&[workload::uplink(), workload::tier(&json!({"guarantee": "2M", "dscp": "LE"}))])?;
+    cluster.apply(&[workload::uplink(&link), workload::tier(&json!({"guarantee": "2M", "dscp": "LE"}))])?;
     cluster.rolled_out("weir-system", "daemonset/weir")?;
     scene.wait_enforced()?;
     let shaped = scene.measure("shaped", "the call beside the seed, shaped")?;
