@@ -10,9 +10,10 @@ use aya::{
     Ebpf,
     programs::{ProgramError, ProgramFd, SchedClassifier, TcAttachType},
 };
+use tracing::warn;
 use weir_common::reason::Program;
 
-use super::{DatapathError, InterfaceNames, Pins, filter, probe, tcx};
+use super::{DatapathError, InterfaceNames, Pins, filter, order, probe, tcx};
 use crate::net::qdisc::{Filter, Hooks};
 
 /// Puts programs on interfaces.
@@ -22,6 +23,8 @@ pub(super) struct Attacher {
     tcx: bool,
     /// Attachments of this agent, as of the last look.
     made: BTreeSet<(u32, Program)>,
+    /// Attachments of this agent that another program was put before, as of the last look at that.
+    displaced: BTreeSet<(u32, Program)>,
     /// The kernel's ids of the loaded programs.
     ids: BTreeMap<Program, u32>,
     /// Filters of each interface, where there is no tcx, as of the last look.
@@ -43,8 +46,8 @@ impl Attacher {
             classifier.load().map_err(failed)?;
             ids.insert(program, classifier.info().map_err(failed)?.id());
         }
-        let (tcx, made, hooks) = (probe::has_tcx(), BTreeSet::new(), BTreeMap::new());
-        Ok(Self { object, pins, tcx, made, ids, hooks })
+        let (tcx, made, displaced, hooks) = (probe::has_tcx(), BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Ok(Self { object, pins, tcx, made, displaced, ids, hooks })
     }
 
     pub(super) fn pins(&self) -> &Pins {
@@ -75,14 +78,20 @@ impl Attacher {
     }
 
     /// Asks the kernel which attachments of this agent are still in place, and removes the pins of links whose interface
-    /// is gone.
-    pub(super) fn look(&mut self, names: &InterfaceNames) {
+    /// is gone. One that another program was put before is not in place; with `order` that is asked too, else it is as it
+    /// was.
+    pub(super) fn look(&mut self, names: &InterfaceNames, order: bool) {
         if self.tcx {
+            let before = std::mem::take(&mut self.displaced);
             self.made.clear();
             for (ifindex, program) in tcx::pinned(&self.pins) {
-                if tcx::holds(&self.pins.link(ifindex, program), ifindex, self.ids.get(&program).copied()) {
-                    self.made.insert((ifindex, program));
+                let Some(&id) = self.ids.get(&program) else { continue };
+                if !tcx::holds(&self.pins.link(ifindex, program), ifindex, id) {
+                    continue;
                 }
+                let place = (ifindex, program);
+                let is_displaced = if order { !order::is_first(ifindex, program, id) } else { before.contains(&place) };
+                if is_displaced { &mut self.displaced } else { &mut self.made }.insert(place);
             }
         } else {
             self.hooks.retain(|ifindex, _| names.contains_key(ifindex));
@@ -113,7 +122,16 @@ impl Attacher {
         let filters = filters(&self.hooks, ifindex, program);
         let classifier = classifier(&mut self.object, program)?;
         if self.tcx {
+            let was_displaced = self.displaced.remove(&(ifindex, program));
+            if was_displaced {
+                // A program cannot be on a hook twice, nor change its place there.
+                tcx::detach(&pin)?;
+            }
             tcx::attach(classifier, program, (ifindex, name), &pin)?;
+            if was_displaced {
+                let program = program.name();
+                warn!(interface = name, program, "another program was put before this one, which is the first again");
+            }
         } else {
             filter::attach(classifier, program, name, filters)?;
             // What stands there now is read at the next look; until then it is as it was just made.

@@ -14,6 +14,7 @@ mod interfaces;
 mod load;
 mod map_info;
 mod observe;
+mod order;
 mod pinned_link;
 pub mod probe;
 pub mod remove;
@@ -70,10 +71,11 @@ impl Datapath {
     }
 
     /// Looks which of this agent's programs are still attached, and removes the pins of interfaces that are gone. Where
-    /// there is no tcx, `hooks` are the filters of those interfaces that were looked at.
-    pub fn look_at_attachments(&mut self, names: &InterfaceNames, hooks: BTreeMap<u32, Hooks>) {
+    /// there is no tcx, `hooks` are the filters of those interfaces that were looked at. With `order`, also whether
+    /// each program is still the first on its hook.
+    pub fn look_at_attachments(&mut self, names: &InterfaceNames, hooks: BTreeMap<u32, Hooks>, order: bool) {
         self.attacher.hooks_seen(hooks);
-        self.attacher.look(names);
+        self.attacher.look(names, order);
     }
 
     /// Detaches what other versions of Weir have attached and removes their pins: to be called once this agent's programs

@@ -64,14 +64,14 @@ pub(super) fn pinned(pins: &Pins) -> Vec<(u32, Program)> {
 }
 
 /// Returns whether a pinned link holds this program on this interface. Removes the pin of a link whose interface is gone.
-pub(super) fn holds(pin: &Path, ifindex: u32, program: Option<u32>) -> bool {
+pub(super) fn holds(pin: &Path, ifindex: u32, program: u32) -> bool {
     match TcxLink::read(pin) {
         Ok(link) if link.ifindex == 0 => {
             // It holds nothing any more; that it could not be removed is tried again at the next look.
             let _ = fs::remove_file(pin);
             false
         }
-        Ok(link) => link.ifindex == ifindex && Some(link.program) == program,
+        Ok(link) => link.ifindex == ifindex && link.program == program,
         Err(_) => false,
     }
 }

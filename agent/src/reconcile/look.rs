@@ -49,7 +49,7 @@ impl Reconciler {
             let interfaces: BTreeSet<u32> = interfaces.collect();
             self.hooks.look(&self.netlink, &mut host, interfaces).await?
         };
-        self.datapath.look_at_attachments(&names, hooks);
+        self.datapath.look_at_attachments(&names, hooks, all_hooks);
         self.host = host;
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Maps and links that are pinned: who may reach them, and which are adopted.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
 
 use anyhow::{Result, ensure};
+use nix::sched::{CloneFlags, unshare};
 use weir::datapath::{Datapath, InterfaceNames, Pins};
-use weir_common::{config::TierConfig, maps};
+use weir_common::{config::TierConfig, maps, reason::Program};
 use weir_core::plan::Change;
 use weir_load_tests::bpffs::BpfFs;
 
@@ -39,4 +40,37 @@ fn a_pinned_map_of_another_shape_is_made_anew() -> Result<()> {
     datapath.apply(&tier, &names)?;
     ensure!(datapath.observe(&names)?.tiers.len() == 1, "the tier is not there");
     Ok(())
+}
+
+#[test]
+fn a_program_that_is_put_before_one_of_weirs_is_put_behind_it() -> Result<()> {
+    // In a network namespace of this thread alone, which ends with it.
+    let test = || {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        let (bpffs, others) = (BpfFs::mount()?, BpfFs::mount()?);
+        let (mut ours, mut theirs) = (Datapath::open(bpffs.path())?, Datapath::open(others.path())?);
+        if !ours.uses_tcx() {
+            // The places of filters are looked at otherwise: the kernel rung holds that.
+            return Ok(());
+        }
+        let names = InterfaceNames::from([(1, "lo".to_owned())]);
+        for program in [Program::PodTx, Program::PodRx] {
+            let attach = Change::Attach(1, program);
+            let is_in_place = |datapath: &mut Datapath, order: bool| {
+                datapath.look_at_attachments(&names, BTreeMap::new(), order);
+                datapath.is_attached(1, program)
+            };
+            ours.apply(&attach, &names)?;
+            ensure!(is_in_place(&mut ours, true), "{program:?} is alone and not in place");
+            theirs.apply(&attach, &names)?;
+            ensure!(is_in_place(&mut ours, false), "{program:?}: its order was not to be asked");
+            ensure!(!is_in_place(&mut ours, true), "{program:?} is behind another and in place");
+            ensure!(!is_in_place(&mut ours, false), "{program:?}: that it is behind another is forgotten");
+            ours.apply(&attach, &names)?;
+            ensure!(is_in_place(&mut ours, true), "{program:?} is not the first again");
+            ensure!(!is_in_place(&mut theirs, true), "{program:?}: the other one is gone, or still the first");
+        }
+        Ok(())
+    };
+    std::thread::spawn(test).join().expect("the thread ends by itself")
 }
