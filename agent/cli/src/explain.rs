@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use weir_api::admin::v1::{Cgroup, Drops, ExplainPodResponse, Pod, pod_desired::Place};
+use weir_api::admin::v1::{Cgroup, Drops, ExplainPodResponse, Interface, Pod, pod_desired::Place};
 
 use crate::{
     output::table as columns,
@@ -58,6 +58,9 @@ fn head(pod: &Pod, explained: &ExplainPodResponse) -> String {
         }
     }
     line("interface", &interface(desired.and_then(|desired| desired.place.as_ref())));
+    for further in desired.iter().flat_map(|desired| &desired.further) {
+        line("interface", &named(further));
+    }
     match &pod.observed {
         Some(now) => line("slot", &now.slot.to_string()),
         None => line("slot", "none yet: nothing is in force for this pod"),
@@ -67,12 +70,16 @@ fn head(pod: &Pod, explained: &ExplainPodResponse) -> String {
 
 fn interface(found: Option<&Place>) -> String {
     match found {
-        Some(Place::Veth(interface)) => format!("{} (ifindex {})", interface.name, interface.ifindex),
+        Some(Place::Veth(interface)) => named(interface),
         Some(Place::HostNetwork(Cgroup { id, level }) | Place::Sockets(Cgroup { id, level })) => {
             format!("{}: known by its cgroup {id} at level {level}", place(found))
         }
         None => place(None),
     }
+}
+
+fn named(interface: &Interface) -> String {
+    format!("{} (ifindex {})", interface.name, interface.ifindex)
 }
 
 fn limits(explained: &ExplainPodResponse) -> String {

@@ -89,7 +89,9 @@ pub struct Link {
     pub lower: Option<u32>,
     /// ifindex of the bond, bridge or VRF above: `IFLA_MASTER`.
     pub master: Option<u32>,
-    /// Addresses inside the namespace that the other end of this veth lives in; empty for other links.
+    /// The network namespace that the other end of this veth lives in, by the id that this namespace has for it.
+    pub namespace: Option<i32>,
+    /// Addresses of the other end of this veth; empty for other links.
     pub inside: BTreeSet<IpAddr>,
     /// Networks that are reached on this link without a router: those of its addresses and of router advertisements.
     pub on_link: BTreeSet<IpNet>,

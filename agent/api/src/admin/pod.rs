@@ -30,6 +30,7 @@ fn wanted(pod: &DesiredPod) -> v1::PodDesired {
             Place::Sockets => Some(Message::Sockets(cgroup(pod))),
             Place::Unknown => None,
         },
+        further: pod.further.iter().map(|(&ifindex, name)| v1::Interface { ifindex, name: name.clone() }).collect(),
         tiers: pod
             .tiers
             .iter()

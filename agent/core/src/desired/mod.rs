@@ -34,7 +34,7 @@ pub fn desired(world: &World, host: &Host, node: &str) -> (Desired, Findings) {
     let (possible, rejections) = admit::possible(world);
     let here = Here { node, labels: world.nodes.get(node), host };
     let pods = pods::of_node(world, &here, &mut notes);
-    let interfaces = pods.values().filter_map(|pod| pod.place.interface()).collect();
+    let interfaces = pods.values().flat_map(DesiredPod::interfaces).collect();
     let uplinks = uplinks::of_node(&possible.uplinks, &here, &interfaces, &mut notes);
     let tiers = tiers::of_node(&possible, &uplinks, &mut notes);
     let pods = limits::of_pods(pods, world, &uplinks, &tiers, &mut notes);
@@ -114,6 +114,8 @@ pub struct DesiredPod {
     pub workload: String,
     /// Where its packets are seen.
     pub place: Place,
+    /// Further interfaces of the node that lead into its network namespace: ifindex and name.
+    pub further: BTreeMap<u32, String>,
     /// Its cgroup, by which its sockets are known.
     pub cgroup: Option<Cgroup>,
     /// Its own addresses; none for a pod that shares the node's network.
@@ -125,6 +127,11 @@ pub struct DesiredPod {
 }
 
 impl DesiredPod {
+    /// All interfaces of the node that lead to the pod, by ifindex.
+    pub fn interfaces(&self) -> impl Iterator<Item = u32> {
+        self.place.interface().into_iter().chain(self.further.keys().copied())
+    }
+
     /// Returns whether the pod is limited on any uplink.
     #[must_use]
     pub fn is_limited(&self) -> bool {

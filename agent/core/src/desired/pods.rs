@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DesiredPod, Here, place};
+use super::{DesiredPod, Here, Place, place};
 use crate::model::{ObjectRef, Pod, PodKey, Rejection, World};
 
 /// Every pod of this node that has not ended, without its limits.
@@ -10,11 +10,15 @@ pub(super) fn of_node(world: &World, here: &Here<'_>, notes: &mut Vec<Rejection>
     let local: BTreeMap<&PodKey, &Pod> =
         world.pods.iter().filter(|(_, pod)| pod.node == here.node && !pod.node.is_empty() && !pod.ended).collect();
     let mut places = place::of_pods(&local, here.host, notes);
+    let taken = places.values().filter_map(Place::interface).collect();
     let found = local.into_iter().map(|(key, pod)| {
+        let place = places.remove(key).unwrap_or_default();
+        let further = place::further(&place, here.host, &taken);
         let desired = DesiredPod {
             uid: pod.uid.clone(),
             workload: pod.workload.clone(),
-            place: places.remove(key).unwrap_or_default(),
+            place,
+            further,
             cgroup: here.host.cgroups.get(&pod.cgroup_uid).copied(),
             addresses: if pod.host_network { [].into() } else { pod.addresses.clone() },
             ..DesiredPod::default()

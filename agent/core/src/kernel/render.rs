@@ -164,8 +164,11 @@ impl Rendered {
             let Some(slot) = self.id(&mut allocator, owner, "Pod", &key.to_string()) else { continue };
             self.ids.pods.insert(key.clone(), slot);
             let mut config = self.limits(owner, pod);
-            if let Place::Veth { ifindex, .. } = pod.place {
-                self.veth(ifindex, slot, &mut config, host);
+            for ifindex in pod.interfaces() {
+                let is_blocked = self.veth(ifindex, slot, &mut config, host);
+                if is_blocked && pod.place.interface() == Some(ifindex) {
+                    self.counted_by_interface.insert(slot, ifindex);
+                }
                 self.note_taken_bridge(key, pod, ifindex, host);
             }
             self.state.pods.insert(slot, config);
@@ -196,8 +199,8 @@ impl Rendered {
         config
     }
 
-    /// A pod's interface, its programs, and the bridge or VRF that it belongs to.
-    fn veth(&mut self, ifindex: u32, slot: u16, pod: &mut PodConfig, host: &Host) {
+    /// A pod's interface, its programs, and the bridge or VRF that it belongs to. Returns whether it has no place for them.
+    fn veth(&mut self, ifindex: u32, slot: u16, pod: &mut PodConfig, host: &Host) -> bool {
         self.interface(ifindex, host).slot = slot;
         if pod.flags & POD_TIERED != 0 {
             self.interface(ifindex, host).flags |= INTERFACE_SAMPLES;
@@ -208,11 +211,11 @@ impl Rendered {
             self.interface(master, host).flags |= INTERFACE_SHARED;
             self.attach(master, Program::BridgeRx, host);
         }
-        if host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some()) {
-            self.counted_by_interface.insert(slot, ifindex);
-        } else {
+        let is_blocked = host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some());
+        if !is_blocked {
             self.state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
         }
+        is_blocked
     }
 
     /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge has a place

@@ -37,6 +37,7 @@ fn observe(channel: &mut Channel) -> Result<Host> {
     let mut seen = links::read(channel)?;
     let behind = inside::read(channel, seen.values().filter_map(|seen| seen.peer))?;
     for Seen { link, peer } in seen.values_mut() {
+        link.namespace = peer.map(|peer| peer.nsid);
         link.inside = peer.and_then(|peer| behind.get(&peer).cloned()).unwrap_or_default();
     }
     let networks = inside::own_networks(channel)?.into_iter().chain(routes::advertised(channel)?);

@@ -35,6 +35,26 @@ fn a_pod_in_a_vrf_is_held() -> Result<()> {
 }
 
 #[test]
+fn a_pod_is_held_on_its_second_interface_too() -> Result<()> {
+    let world = masquerading()?;
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let node = world.node.ns();
+    // As Multus makes it: its address is not in the pod's status.
+    node.ip(&[
+        format!("link add net1-host type veth peer name net1 netns {}", seed.ns().name()),
+        "addr add 10.77.0.1/24 dev net1-host".to_owned(),
+        "link set net1-host up".to_owned(),
+    ])?;
+    seed.ns().ip(&[
+        "addr add 10.77.0.2/24 dev net1".to_owned(),
+        "link set net1 up".to_owned(),
+        "route replace default via 10.77.0.1 dev net1".to_owned(),
+    ])?;
+    let _agent = world.agent()?;
+    world.ensure_held("by its second interface", &seed, false)
+}
+
+#[test]
 fn fragments_are_held() -> Result<()> {
     for masquerade in [Masquerade::Off, Masquerade::Plain] {
         let world = World::with(None, NodeOptions { masquerade, ..NodeOptions::default() })?;

@@ -91,6 +91,23 @@ fn a_pod_without_an_interface_on_the_node_is_known_by_its_sockets() {
 }
 
 #[test]
+fn every_veth_into_the_network_namespace_of_a_pod_is_its_own() {
+    let mut host = host();
+    let inside = |namespace: i32, addresses: &[&str]| Link { namespace: Some(namespace), ..veth("net1", addresses) };
+    host.links.insert(11, inside(4, &["10.1.0.1"]));
+    host.links.insert(12, inside(5, &["10.1.0.2"]));
+    host.links.insert(20, inside(4, &["192.168.9.1"]));
+    // Nobody has an address there yet, and nobody lives there.
+    host.links.insert(21, inside(5, &[]));
+    host.links.insert(22, inside(6, &["10.1.9.9"]));
+    let world = with_pods(&[("a", pod("10.1.0.1")), ("b", pod("10.1.0.2"))]);
+    let (found, findings) = desired(&world, &host, NODE);
+    let interfaces = |name: &str| found.pods[&key(name)].interfaces().collect::<Vec<_>>();
+    assert_eq!((interfaces("a"), interfaces("b")), (vec![11, 20], vec![12, 21]));
+    assert_eq!(findings.notes, []);
+}
+
+#[test]
 fn of_two_pods_with_one_address_the_one_that_was_started_last_has_the_veth() {
     let started = |second| Pod { started: Some(second), ..pod("10.1.0.1") };
     let world = with_pods(&[("a", started(100)), ("b", started(200)), ("c", pod("10.1.0.1"))]);
@@ -131,8 +148,17 @@ fn of_two_veths_with_one_address_the_newer_is_taken() {
     let noted = vec![finding("Pod default/a", reasons::SEVERAL_INTERFACES)];
     assert_eq!(place_of(&world, &host, "a"), (at(30, "veth1-new"), noted));
 
+    // Both lead into one network namespace: both are the pod's.
+    for link in [11, 30] {
+        host.links.get_mut(&link).expect("a link").namespace = Some(4);
+    }
+    let (found, findings) = desired(&world, &host, NODE);
+    assert_eq!(found.pods[&key("a")].interfaces().collect::<Vec<_>>(), [30, 11]);
+    assert_eq!(findings.notes, []);
+
     // Two pods, two veths, one address: each gets one, and neither is lost.
     let world = with_pods(&[("a", pod("10.1.0.1")), ("b", pod("10.1.0.1"))]);
     assert_eq!(place_of(&world, &host, "a").0, at(30, "veth1-new"));
     assert_eq!(place_of(&world, &host, "b").0, at(11, "veth1"));
+    assert!(desired(&world, &host, NODE).0.pods[&key("a")].further.is_empty());
 }
