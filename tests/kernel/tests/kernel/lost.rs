@@ -7,6 +7,7 @@ use weir_lab::traffic::Call;
 use weir_lab::{Masquerade, NodeOptions, PodOptions};
 
 use crate::held::{DISCARD, flood, flood_to};
+use crate::interference::filter;
 use crate::world::{BULK, TIER, World};
 
 /// Longer than two looks at the counters.
@@ -24,8 +25,7 @@ fn a_tier_whose_packets_lose_their_pod_says_so() -> Result<()> {
     let _agent = world.agent()?;
     let node = world.node.ns();
     // Behind Weir's program on the bridge, and before the address is translated.
-    let _ = node.run(&["tc", "qdisc", "add", "dev", "cni0", "clsact"]);
-    node.tc(&["filter add dev cni0 ingress protocol all prio 9 matchall action skbedit queue_mapping 0"])?;
+    filter(node, "cni0", "ingress protocol all prio 9", "zero")?;
     let _flood = flood(&world, seed.ns(), false)?;
     world.wait_noted(&tier(), "IdentityLost")?;
     let status = world.status()?;
@@ -68,5 +68,10 @@ fn strangers_and_pods_among_themselves_degrade_no_tier() -> Result<()> {
     world.node.ns().ip(&[format!("route add 198.18.0.0/15 via {}", tv.v4())])?;
     let routed = flood_to(seed.ns(), format!("198.18.0.1:{DISCARD}").parse()?)?;
     let stranger = flood(&world, docker.ns(), false)?;
-    ensure_never_raised(&world, "a routed LAN", vec![routed, stranger])
+    ensure_never_raised(&world, "a routed LAN", vec![routed, stranger])?;
+    // Nobody's packets were there, and were looked for among the samples.
+    let uplinks = world.status()?["uplinks"].clone();
+    let forwarded = uplinks[0]["observed"]["forwarded_bytes"].as_u64();
+    ensure!(forwarded.is_some_and(|bytes| bytes > 1_000_000), "{forwarded:?} bytes of strangers crossed the uplink");
+    Ok(())
 }

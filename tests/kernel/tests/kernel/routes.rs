@@ -109,6 +109,21 @@ fn a_backup_line_has_limits_of_its_own_and_a_pod_without_any_there_is_named() ->
 }
 
 #[test]
+fn a_named_uplink_says_that_the_internet_is_reached_elsewhere() -> Result<()> {
+    let world = World::new()?;
+    second_nic(&world)?;
+    let interface = json!({"name": "eth0"});
+    world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "0%", "interface": interface}))?;
+    let _agent = world.agent()?;
+    wait_interfaces(&world, "wan", &["eth0"])?;
+    ensure!(world.notes_on("Uplink wan")?.is_empty(), "the internet is reached by eth0");
+    let node = world.node.ns();
+    node.ip(&["route replace default via 198.51.100.254"])?;
+    node.run(&["ip", "-6", "route", "del", "default"])?;
+    world.wait_noted("Uplink wan", "RouteElsewhere")
+}
+
+#[test]
 fn a_lan_with_public_addresses_is_not_the_uplink() -> Result<()> {
     let world = World::new()?;
     world.limit()?;
