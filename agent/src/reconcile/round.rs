@@ -31,6 +31,7 @@ impl Reconciler {
     /// # Errors
     /// When the node or the kernel cannot be read, so that nothing was tried.
     pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<bool> {
+        let start = Instant::now();
         let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0;
         if look {
             self.look(cause == Cause::Tick).await?;
@@ -82,7 +83,7 @@ impl Reconciler {
         let shaped = self.apply(shaping, &before, &names, Duration::MAX);
         failures.add_changes(&shaped.failed, &rendered);
         self.health.policy_tried(failures.summary());
-        let counted = self.apply(counting, &before, &names, SLICE);
+        let counted = self.apply(counting, &before, &names, SLICE.max(start.elapsed()));
         failures.add_changes(&counted.failed, &rendered);
         self.last = Round {
             desired: wanted,
@@ -165,5 +166,6 @@ impl Reconciler {
 /// How long a slot is given to nobody after its pod has ended, unless there is no other: a packet that waits in some queue
 /// of the node may still carry it.
 const REST: Duration = Duration::from_secs(10);
-/// How long one round attaches programs that only count, ten milliseconds or so each: what comes meanwhile waits.
+/// How long one round attaches programs that only count, ten milliseconds or so each, or as long as the rest of the round
+/// took if that is longer, or most of the time would go into beginning again. What comes meanwhile waits.
 const SLICE: Duration = Duration::from_millis(20);
