@@ -39,24 +39,26 @@ fn an_idle_link_is_lent_whole() -> Result<()> {
 #[test]
 fn a_guarantee_holds_beside_an_interactive_overload() -> Result<()> {
     let world = World::new()?;
-    world.tier(&json!({"guarantee": "4M"}))?;
+    // Half of what an emulated machine can send without a stall.
+    world.node.objects().apply_uplink(&json!({"capacity": "10M", "headroom": "0%"}))?;
+    world.tier(&json!({"guarantee": "2M"}))?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     let other = world.pod("other", PodOptions::default(), &[])?;
     let _agent = world.agent()?;
     let internet = world.lab.internet();
     best_of_three(|| {
-        // 25 Mbit/s of payload on a link of 20: nothing is left over, so bulk lives on its guarantee.
-        let overload = IperfOptions::udp(internet.at(5201), 25_000_000, LENGTH);
+        // 12.5 Mbit/s of payload on a link of 10: nothing is left over, so bulk lives on its guarantee.
+        let overload = IperfOptions::udp(internet.at(5201), 12_500_000, LENGTH);
         let overload = Iperf::start(other.ns(), internet.ns(), &overload)?;
-        let bulk = Iperf::start(seed.ns(), internet.ns(), &IperfOptions::udp(internet.at(5202), 12_000_000, LENGTH))?;
+        let bulk = Iperf::start(seed.ns(), internet.ns(), &IperfOptions::udp(internet.at(5202), 6_000_000, LENGTH))?;
         std::thread::sleep(SETTLE);
         let from = Instant::now();
         std::thread::sleep(MEASURE);
         let to = Instant::now();
         let payload = bulk.finish()?.mbit(from, to);
         let others = overload.finish()?.mbit(from, to);
-        ensure_ratio("bulk on the wire", IperfOptions::udp_on_wire(payload), 4.0, 0.90..=1.05)?;
-        ensure_ratio("others' payload", others, 25.0, 0.97..=1.01)
+        ensure_ratio("bulk on the wire", IperfOptions::udp_on_wire(payload), 2.0, 0.90..=1.05)?;
+        ensure_ratio("others' payload", others, 12.5, 0.97..=1.01)
     })
 }
 
