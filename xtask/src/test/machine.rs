@@ -33,8 +33,9 @@ pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut 
     }
     let spec = VmSpec { environment, files: common, ..VmSpec::default() };
     for kernel in args.kernels() {
+        let arguments = [args.filter.as_slice(), &args.left_out_on(kernel)].concat();
         for program in &programs {
-            run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, args.filter.as_slice(), tally);
+            run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, &arguments, tally);
         }
     }
     Ok(())
@@ -85,7 +86,7 @@ fn run_one(program: &Artifact, mut spec: VmSpec, arguments: &[String], tally: &m
     spec.command.extend_from_slice(arguments);
     spec.stdout = Output::ShowAndKeep;
     let (name, kernel) = (&program.name, spec.kernel.clone());
-    eprintln!("\n-- {name} {} under Linux {kernel}", arguments.last().map_or("", String::as_str));
+    eprintln!("\n-- {name} {} under Linux {kernel}", arguments.join(" "));
     let failed_before = tally.failed();
     match vm::run(&spec) {
         Ok(result) => {
