@@ -28,11 +28,11 @@ impl Where {
                     None => run_here(&build::named(tests), &programs, args, tally),
                     Some(reason) => {
                         eprintln!("{reason}, so these tests run in the VM");
-                        machine::run(tests, &programs, args, tally)
+                        machine::run(tests, &[], &programs, args, tally)
                     }
                 }
             }
-            Self::Vm(tests) => machine::run(tests, &[], args, tally),
+            Self::Vm { tests, alike } => machine::run(tests, alike, &[], args, tally),
             Self::Node(tests) => machine::run_on_a_node(tests, args, tally),
             Self::NodeWithCilium(tests) => machine::run_with_cilium(tests, args, tally),
         }

@@ -20,8 +20,9 @@ const NODE_TIMEOUT: Duration = Duration::from_mins(45);
 /// and its BPF programs take a quarter of an hour to start.
 const CILIUM_TIMEOUT: Duration = Duration::from_mins(90);
 
-/// Runs test programs under each kernel, with what they start at hand.
-pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
+/// Runs test programs under each kernel, with what they start at hand. `alike` are modules of tests that one kernel is
+/// enough for.
+pub(super) fn run(tests: &[&str], alike: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
     let programs = build::test_programs(tests)?;
     let mut common = vm::weir_programs(Profile::Debug)?;
     common.push((build::build_interference()?, INTERFERENCE.to_owned()));
@@ -33,7 +34,7 @@ pub(super) fn run(tests: &[&str], started: &[Program], args: &Args, tally: &mut 
     }
     let spec = VmSpec { environment, files: common, ..VmSpec::default() };
     for kernel in args.kernels() {
-        let arguments = [args.filter.as_slice(), &args.left_out_on(kernel)].concat();
+        let arguments = [args.filter.as_slice(), &args.left_out_on(kernel, alike)].concat();
         for program in &programs {
             run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, &arguments, tally);
         }

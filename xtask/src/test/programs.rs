@@ -25,9 +25,12 @@ impl Where {
                 Program { variable: "WEIR_KUBECTL", path: kubernetes::kubectl()? },
                 Program { variable: "WEIR_HELM", path: helm::ensure()? },
             ],
-            Self::Units | Self::Host(_) | Self::HostOrVm(_) | Self::Vm(_) | Self::Node(_) | Self::NodeWithCilium(_) => {
-                Vec::new()
-            }
+            Self::Units
+            | Self::Host(_)
+            | Self::HostOrVm(_)
+            | Self::Vm { .. }
+            | Self::Node(_)
+            | Self::NodeWithCilium(_) => Vec::new(),
         })
     }
 }

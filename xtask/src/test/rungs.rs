@@ -23,7 +23,12 @@ pub enum Where {
     /// Likewise, with an etcd, an API server and a kubectl at hand.
     HostOrVmWithControlPlane(&'static [&'static str]),
     /// In the VM, under each kernel.
-    Vm(&'static [&'static str]),
+    Vm {
+        /// The test programs.
+        tests: &'static [&'static str],
+        /// Modules of tests that stand on nothing in which the kernels differ, so that one is enough for every change.
+        alike: &'static [&'static str],
+    },
     /// In a VM that can be a Kubernetes cluster, under the newest kernel.
     Node(&'static [&'static str]),
     /// Likewise, with Cilium on the node's disk, and each test in a VM of its own.
@@ -59,7 +64,19 @@ pub const RUNGS: &[Rung] = &[
     Rung {
         name: "kernel",
         says: "shaping, accounting and the life cycle on real traffic",
-        place: Where::Vm(&["kernel"]),
+        place: Where::Vm {
+            tests: &["kernel"],
+            alike: &[
+                "ceilings::",
+                "degraded::",
+                "failures::",
+                "lab::",
+                "marking::",
+                "objects::",
+                "routes::",
+                "sharing::",
+            ],
+        },
         nightly: None,
     },
     Rung {
@@ -89,7 +106,7 @@ mod tests {
             Where::Host(tests)
             | Where::HostOrVm(tests)
             | Where::HostOrVmWithControlPlane(tests)
-            | Where::Vm(tests)
+            | Where::Vm { tests, .. }
             | Where::Node(tests)
             | Where::NodeWithCilium(tests) => tests,
         }
