@@ -11,3 +11,4 @@ pub mod line;
 pub mod load;
 pub mod pacing;
 pub mod reserve;
+pub mod verifier;

@@ -16,6 +16,7 @@ use crate::{
     cell::Cell,
     clock::{Bounds, book},
     reserve::{Account, Reserve},
+    verifier::Zero,
 };
 
 /// How far ahead the link's clock is believed, in ns: what interactive traffic sends beyond the capacity waits, or is
@@ -59,10 +60,8 @@ pub struct Request<C, A> {
     pub room: u32,
     /// What ceilings may schedule beyond H.
     pub reserve: Reserve<A>,
-    /// A cell that is 0 for ever. What is combined with it is unknown to the kernel's verifier, which otherwise walks
-    /// every combination of clocks with and without a limit by itself: what follows a decision that it can foresee is
-    /// not the same state to it.
-    pub zero: C,
+    /// What keeps clocks without a limit from the verifier's knowledge.
+    pub zero: Zero<C>,
 }
 
 /// What becomes of a packet.
@@ -81,7 +80,7 @@ pub enum Decision {
     TooLate,
 }
 
-/// Whether a packet waits for any clock for longer than half of what that clock allows.
+/// By how much a packet's waits exceed half of what their clocks allow; 0 where none does. Only that it is 0 has a meaning.
 #[derive(Clone, Copy, Default)]
 struct Late(u64);
 
@@ -152,24 +151,24 @@ impl<C: Cell, A: Account> Request<C, A> {
 
     #[inline(always)]
     fn is_limit(&self, booking: &Booking<C>) -> bool {
-        self.blur(booking.cost) != 0
+        self.zero.blur(booking.cost) != 0
     }
 
     #[inline(always)]
     fn book_on(&self, booking: &Booking<C>, lead: u64) -> u64 {
         if !self.is_limit(booking) {
-            return self.blur(0);
+            return self.zero.blur(0);
         }
-        self.blur(book(&booking.clock, self.now, self.bounds(booking, lead), booking.time))
+        self.zero.blur(book(&booking.clock, self.now, self.bounds(booking, lead), booking.time))
     }
 
     /// How long the packet would wait for a clock.
     #[inline(always)]
     fn wait(&self, booking: &Booking<C>, lead: u64) -> u64 {
         if !self.is_limit(booking) {
-            return self.blur(0);
+            return self.zero.blur(0);
         }
-        self.blur(self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now))
+        self.zero.blur(self.bounds(booking, lead).apply(booking.clock.get(), self.now).saturating_sub(self.now))
     }
 
     /// How long a wait a ceiling allows, by and large: not what this packet waits decides, or a short wait would be late
@@ -183,12 +182,6 @@ impl<C: Cell, A: Account> Request<C, A> {
     #[inline(always)]
     fn room(&self, booking: &Booking<C>) -> u64 {
         max(time_on_link(self.room, booking.cost), self.horizon)
-    }
-
-    /// The same number, unknown to the verifier.
-    #[inline(always)]
-    fn blur(&self, number: u64) -> u64 {
-        number ^ self.zero.get()
     }
 
     #[inline(always)]

@@ -1,5 +1,7 @@
 //! Uplink NIC, egress: paces what belongs to a tier, passes the rest, and books both on the link's clock.
 
+mod limited;
+
 use aya_ebpf::{
     bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT},
     helpers::generated::bpf_ktime_get_ns,
@@ -9,12 +11,12 @@ use aya_ebpf::{
 };
 use weir_common::{
     config::{
-        DSCP_KEEP, EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, POD_TIERED, PodConfig, TierConfig, UPLINK_LINE,
-        UPLINK_POLICE, UPLINKS as UPLINK_PLACES, UplinkConfig,
+        EXEMPT_PREFIX, ExemptV4, ExemptV6, InterfaceConfig, POD_TIERED, PodConfig, UPLINK_LINE,
+        UPLINKS as UPLINK_PLACES, UplinkConfig,
     },
-    counters::{Class, Unknown, delay_bucket},
-    reason::{DropReason, Exit, Program},
-    state::{TierState, UplinkState},
+    counters::{Class, Unknown},
+    reason::{Exit, Program},
+    state::UplinkState,
     units::{Cost, time_on_link},
 };
 use weir_ebpf::{
@@ -22,16 +24,16 @@ use weir_ebpf::{
     clock::{Bounds, book},
     exempt::{self, Answer},
     line::line_len,
-    load::{LOAD_SHIFT, LoadCells, close_window},
-    pacing::{Booking, Decision, LINK_LEAD_NS, Request},
-    reserve::Reserve,
+    load::{LoadCells, close_window},
+    pacing::{Booking, LINK_LEAD_NS},
+    verifier::Zero,
 };
 
 use crate::{
     count,
     maps::{
-        Ahead, EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, PODS, SAMPLES, TIER_STATE, TIERS, UPLINK_STATE,
-        UPLINKS, count_exit, interface,
+        EXEMPT_NEAR, EXEMPT_V4, EXEMPT_V6, MapCell, POD_STATE, PODS, SAMPLES, TIERS, UPLINK_STATE, UPLINKS, count_exit,
+        interface,
     },
     packet::{Destination, NEXT_PROGRAM, Packet},
     sender::Sender,
@@ -82,13 +84,7 @@ struct Leaving<'a> {
     now: u64,
     /// It comes from being split.
     returned: bool,
-}
-
-/// What became of a packet that waits for clocks.
-struct Obeyed {
-    exit: Exit,
-    /// How long it waits, in ns.
-    wait: u64,
+    zero: Zero<MapCell>,
 }
 
 #[inline(always)]
@@ -107,7 +103,9 @@ fn shape(ctx: &TcContext) -> Exit {
     };
     let wire_len = packet.wire_len();
     let line_len = if uplink.flags & UPLINK_LINE != 0 { line_len(uplink, &packet.lengths()) } else { wire_len };
-    let line_len = blur(state, line_len.into()) as u32;
+    // SAFETY: field of a map value that was just looked up.
+    let zero = Zero(unsafe { MapCell::new(&raw mut (*state).zero) });
+    let line_len = zero.blur(line_len.into()) as u32;
     match is_exempt(packet.destination(), uplink_id) {
         Err(exit) => return exit,
         Ok(true) => {
@@ -123,9 +121,9 @@ fn shape(ctx: &TcContext) -> Exit {
         None => Sender::of(&packet, flags, uplink.cgroup_levels),
     };
     let returned = returning.is_some();
-    let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now, returned };
+    let leaving = Leaving { packet, port, uplink_id, uplink, state, wire_len, line_len, now, returned, zero };
     match sender {
-        Sender::Pod(slot) => leaving.of_pod(leaving.blur(slot.into()) as u16),
+        Sender::Pod(slot) => leaving.of_pod(zero.blur(slot.into()) as u16),
         Sender::Node => leaving.interactive(),
         Sender::Unknown(why) => leaving.of_nobody(why),
     }
@@ -150,7 +148,7 @@ impl Leaving<'_> {
             count::of_pod(slot, |count| count::passed(count, self.wire_len));
             return self.interactive();
         }
-        self.limited(slot, pod, self.blur(id.into()) as u16, ceiling)
+        self.limited(slot, pod, self.zero.blur(id.into()) as u16, ceiling)
     }
 
     /// Counts apart what a pod of some tier sends without one.
@@ -162,18 +160,6 @@ impl Leaving<'_> {
                 count.untiered_uplink = u64::from(self.uplink_id);
             });
         }
-    }
-
-    /// Sends a burst to be split that would keep others waiting for more than δ. One that comes back whole, because
-    /// somebody has changed the veth, leaves as it is: it would come back again.
-    #[inline(always)]
-    fn is_split(&self, slot: u16) -> bool {
-        self.uplink.splitter != 0
-            && !self.returned
-            && self.port != 0
-            && self.packet.is_burst()
-            && time_on_link(self.line_len, self.uplink.capacity) > u64::from(self.uplink.delta_ns)
-            && split::send(&self.packet, self.uplink.splitter, self.port, slot)
     }
 
     /// A packet of an unknown sender: interactive. If it is a pod's after all, its sample says so.
@@ -192,177 +178,14 @@ impl Leaving<'_> {
         self.interactive()
     }
 
-    /// A packet that waits for clocks: bulk of a tier, or of a pod without one, interactive but for its own ceiling.
-    #[inline(always)]
-    fn limited(&self, slot: u16, pod: &PodConfig, id: u16, ceiling: Booking<MapCell>) -> Exit {
-        if self.is_split(slot) {
-            return Exit::Split;
-        }
-        let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
-            return Exit::NoMapValue;
-        };
-        self.reserve().clear(self.now);
-        let (mut link, mut horizon) = (0, u64::from(self.uplink.horizon_max_ns));
-        // Without `fq` a packet cannot wait for the link: only ceilings are held.
-        if id != NO_TIER && !self.polices() {
-            (link, horizon) = (self.uplink.capacity, self.horizon());
-        }
-        let request = self.request(tier, clocks, ceiling, self.blur(link), self.blur(horizon));
-        let Obeyed { exit, wait } = self.obey(&request, slot);
-        if id == NO_TIER {
-            if !exit.is_drop() {
-                self.count_untiered(slot, pod);
-                self.interactive();
-            }
-            return exit;
-        }
-        if exit.is_drop() {
-            count::of_tier(id, |count| {
-                count.dropped_bytes += u64::from(self.wire_len);
-                count.dropped[drop_reason(exit) as usize] += 1;
-            });
-            return exit;
-        }
-        if tier.dscp != DSCP_KEEP {
-            self.packet.set_dscp(tier.dscp);
-        }
-        count::class(self.uplink_id, Class::Bulk, self.wire_len);
-        count::of_tier(id, |count| {
-            count.bytes += u64::from(self.wire_len);
-            count.packets += 1;
-            count.marked += u64::from(matches!(exit, Exit::Marked));
-            count.delay_sum_ns += wait;
-            count.delay[delay_bucket(wait) & (weir_common::counters::DELAY_BUCKETS - 1)] += 1;
-        });
-        exit
-    }
-
-    /// How far ahead the link may be booked, as the load is now.
-    #[inline(always)]
-    fn horizon(&self) -> u64 {
-        let load = self.load();
-        close_window(&load, self.now);
-        let (delta, min, max) = (self.uplink.delta_ns, self.uplink.horizon_min_ns, self.uplink.horizon_max_ns);
-        weir_ebpf::load::horizon(load.load.get(), load.steady.get(), delta.into(), min.into(), max.into())
-    }
-
-    /// The same number, unknown to the kernel's verifier, which otherwise walks what follows for each way to it by itself.
-    #[inline(always)]
-    fn blur(&self, number: u64) -> u64 {
-        blur(self.state, number)
-    }
-
-    /// What a packet of this tier is held against on a link of this rate.
-    #[inline(always)]
-    fn request(
-        &self,
-        tier: &TierConfig,
-        clocks: *mut TierState,
-        pod: Booking<MapCell>,
-        link: Cost,
-        horizon: u64,
-    ) -> Request<MapCell, Ahead> {
-        // SAFETY: fields of map values that were just looked up.
-        let (clock, guarantee, ceiling) = unsafe {
-            (
-                MapCell::new(&raw mut (*self.state).clock),
-                MapCell::new(&raw mut (*clocks).guarantee),
-                MapCell::new(&raw mut (*clocks).ceiling),
-            )
-        };
-        Request {
-            now: self.now,
-            link: self.booking(clock, link),
-            share: self.share(link),
-            guarantee: self.booking(guarantee, tier.guarantee),
-            tier: self.booking(ceiling, tier.ceiling),
-            pod,
-            burst: u64::from(self.uplink.burst_ns),
-            horizon,
-            room: self.uplink.room_bytes,
-            reserve: self.reserve(),
-            // SAFETY: as above.
-            zero: unsafe { MapCell::new(&raw mut (*self.state).zero) },
-        }
-    }
-
-    /// The packet on the clock of bulk alone: no limit if nothing is steady and nothing is booked there any more. As long
-    /// as something is, packets must not be stamped earlier than those before them.
-    #[inline(always)]
-    fn share(&self, link: Cost) -> Booking<MapCell> {
-        // SAFETY: fields of a map value that was just looked up.
-        let (clock, stretch) =
-            unsafe { (MapCell::new(&raw mut (*self.state).bulk), MapCell::new(&raw mut (*self.state).stretch)) };
-        let stretch = stretch.get();
-        let time = time_on_link(self.line_len, link);
-        let cost = if stretch == 0 && clock.get() <= self.now { 0 } else { link };
-        Booking { clock, time: time + ((time * stretch) >> LOAD_SHIFT), cost }
-    }
-
     #[inline(always)]
     fn booking(&self, clock: MapCell, cost: Cost) -> Booking<MapCell> {
         Booking { clock, time: time_on_link(self.line_len, cost), cost }
     }
 
-    /// What ceilings may schedule beyond the horizon: nothing where a packet cannot wait.
-    #[inline(always)]
-    fn reserve(&self) -> Reserve<Ahead> {
-        Reserve {
-            account: Ahead::of(self.uplink_id, self.state),
-            limit: if self.polices() { 0 } else { u64::from(self.uplink.reserve_ns) },
-            time: time_on_link(self.line_len, self.uplink.capacity),
-        }
-    }
-
-    /// Decides on a packet, marks, stamps and counts it for its pod.
-    #[inline(always)]
-    fn obey(&self, request: &Request<MapCell, Ahead>, slot: u16) -> Obeyed {
-        let polices = self.polices();
-        let socket = self.packet.departure();
-        let Decision::At { departure, late, beyond } = request.decide() else {
-            let exit = if polices { Exit::DropPoliced } else { Exit::DropHorizon };
-            count::of_pod(slot, |count| count.dropped[drop_reason(exit) as usize] += 1);
-            return Obeyed { exit, wait: 0 };
-        };
-        let mut wait = 0;
-        if !polices {
-            self.packet.set_departure(departure);
-            // Read back, it is unknown to the kernel's verifier, which otherwise walks every way to it by itself.
-            let departure = self.packet.departure();
-            wait = departure.saturating_sub(self.now);
-            if beyond {
-                request.reserve.enter(departure);
-            }
-            // What the packet's own socket asks for is a wish: it leaves no earlier, and waits for itself alone.
-            if socket > departure {
-                self.packet.set_departure(socket);
-            }
-        }
-        let marked = late && self.packet.set_ce();
-        count::of_pod(slot, |count| {
-            count::passed(count, self.wire_len);
-            count.marked += u64::from(marked);
-        });
-        Obeyed { exit: if marked { Exit::Marked } else { Exit::Paced }, wait }
-    }
-
-    /// Whether packets cannot wait here and are dropped instead.
-    #[inline(always)]
-    fn polices(&self) -> bool {
-        // SAFETY: a map value. Read anew each time: see `Request::zero`.
-        unsafe { (&raw const self.uplink.flags).read_volatile() & UPLINK_POLICE != 0 }
-    }
-
     /// Passes at once; the link's clock knows that the time is taken.
     #[inline(always)]
     fn interactive(&self) -> Exit {
-        self.book_interactive();
-        count::class(self.uplink_id, Class::Interactive, self.wire_len);
-        Exit::Interactive
-    }
-
-    #[inline(always)]
-    fn book_interactive(&self) {
         let time = time_on_link(self.line_len, self.uplink.capacity);
         // SAFETY: field of a map value that was just looked up.
         let clock = unsafe { MapCell::new(&raw mut (*self.state).clock) };
@@ -370,6 +193,8 @@ impl Leaving<'_> {
         let load = self.load();
         load.busy.add(time);
         close_window(&load, self.now);
+        count::class(self.uplink_id, Class::Interactive, self.wire_len);
+        Exit::Interactive
     }
 
     #[inline(always)]
@@ -408,18 +233,6 @@ fn is_exempt(destination: Destination, uplink: u16) -> Result<bool, Exit> {
         }
         _ => answer == Answer::Yes,
     })
-}
-
-#[inline(always)]
-fn drop_reason(exit: Exit) -> DropReason {
-    if matches!(exit, Exit::DropPoliced) { DropReason::Policed } else { DropReason::Horizon }
-}
-
-/// See [`Leaving::blur`] and [`Request::zero`].
-#[inline(always)]
-fn blur(state: *const UplinkState, number: u64) -> u64 {
-    // SAFETY: field of a map value that was just looked up.
-    number ^ unsafe { (&raw const (*state).zero).read_volatile() }
 }
 
 /// The id of what has no limits: pods in no tier have it.

@@ -57,7 +57,7 @@ impl Link {
             horizon: self.horizon(),
             room: self.room * FRAME,
             reserve,
-            zero: &self.zero,
+            zero: Zero(&self.zero),
         };
         let decision = request.decide();
         if let Decision::At { departure, beyond: true, .. } = decision {
