@@ -52,6 +52,19 @@ impl Host {
         Some(Splitter { bursts: end(bursts)?, segments: end(segments)? })
     }
 
+    /// What keeps Weir's programs from an interface, if anything.
+    #[must_use]
+    pub fn blocked(&self, ifindex: u32) -> Option<&Blocked> {
+        self.links.get(&ifindex)?.blocked.as_ref()
+    }
+
+    /// The veths whose other ends live in the same network namespace as this one's, with itself.
+    pub fn beside(&self, ifindex: u32) -> impl Iterator<Item = (u32, &Link)> {
+        let namespace = self.links.get(&ifindex).and_then(|link| link.namespace);
+        let is_beside = move |link: &Link| namespace.is_some() && link.namespace == namespace;
+        self.links.iter().filter(move |(_, link)| is_beside(link)).map(|(&ifindex, link)| (ifindex, link))
+    }
+
     /// The bridge that an interface is a port of.
     #[must_use]
     pub fn bridge(&self, ifindex: u32) -> Option<u32> {

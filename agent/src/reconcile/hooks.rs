@@ -71,7 +71,7 @@ impl HookKeeper {
                 // At a port's bridge Weir hands over who sends, without which pods behind other bridges are not known.
                 for place in [Some(ifindex), host.bridge(ifindex)].into_iter().flatten() {
                     let name = host.name(place);
-                    match host.links.get(&place).and_then(|link| link.blocked.clone()) {
+                    match host.blocked(place).cloned() {
                         None => {}
                         Some(Blocked::IngressQdisc) if self.take_over => {
                             match self.replace_ingress(netlink, place, &name).await {

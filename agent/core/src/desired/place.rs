@@ -8,15 +8,15 @@ use std::{
 
 use super::{Place, pods::note, reasons};
 use crate::{
-    host::{Host, Link},
+    host::Host,
     model::{Pod, PodKey, Rejection},
 };
 
 /// The place of each pod.
 ///
-/// A veth is one pod's and a pod has one veth of its own. Where several fit, the pair with the most addresses in common wins; then
-/// the pod that was started last, because an earlier one with its address has ended, whether or not its object says so;
-/// then the first pod by namespace and name; then the interface that was made last (the highest ifindex).
+/// A veth is one pod's and a pod has one veth of its own. Where several fit, the pair with the most addresses in common
+/// wins; then the pod that was started last, because an earlier one with its address has ended, whether or not its object
+/// says so; then the first pod by namespace and name; then the interface that was made last (the highest ifindex).
 pub(super) fn of_pods(
     pods: &BTreeMap<&PodKey, &Pod>,
     host: &Host,
@@ -57,10 +57,9 @@ pub(super) fn of_pods(
 /// The other veths that lead into the network namespace of the pod at this place: secondary interfaces, whose addresses
 /// its status need not list. Those that are taken are some pod's own.
 pub(super) fn further(place: &Place, host: &Host, taken: &BTreeSet<u32>) -> BTreeMap<u32, String> {
-    let namespace = place.interface().and_then(|own| host.links.get(&own)?.namespace);
-    let is_inside = |link: &Link| namespace.is_some() && link.namespace == namespace;
-    let others = host.links.iter().filter(|(ifindex, link)| is_inside(link) && !taken.contains(ifindex));
-    others.map(|(&ifindex, link)| (ifindex, link.name.clone())).collect()
+    let beside = place.interface().into_iter().flat_map(|own| host.beside(own));
+    let others = beside.filter(|(ifindex, _)| !taken.contains(ifindex));
+    others.map(|(ifindex, link)| (ifindex, link.name.clone())).collect()
 }
 
 /// Addresses of a pod that each veth leads to, by ifindex.
@@ -139,9 +138,8 @@ type Finding = (&'static str, String);
 
 /// Veths that lead to a pod's addresses and are nobody's, beside the one that it was given.
 fn other_veths(own: u32, fitting: &Fitting, owners: &BTreeMap<u32, &PodKey>, host: &Host) -> Option<Finding> {
-    let namespace = |ifindex: u32| host.links.get(&ifindex).and_then(|link| link.namespace);
-    let is_further = |ifindex: u32| namespace(ifindex).is_some_and(|inside| namespace(own) == Some(inside));
-    let others = fitting.keys().copied().filter(|ifindex| !owners.contains_key(ifindex) && !is_further(*ifindex));
+    let is_own = |ifindex: u32| host.beside(own).any(|(beside, _)| beside == ifindex);
+    let others = fitting.keys().copied().filter(|ifindex| !owners.contains_key(ifindex) && !is_own(*ifindex));
     let others: Vec<String> = others.map(|ifindex| name(ifindex, host)).collect();
     let message = format!("{} leads to its addresses too; {} is taken for it", others.join(", "), name(own, host));
     (!others.is_empty()).then_some((reasons::SEVERAL_INTERFACES, message))

@@ -165,11 +165,11 @@ impl Rendered {
             self.ids.pods.insert(key.clone(), slot);
             let mut config = self.limits(owner, pod);
             for ifindex in pod.interfaces() {
-                let is_blocked = self.veth(ifindex, slot, &mut config, host);
-                if is_blocked && pod.place.interface() == Some(ifindex) {
-                    self.counted_by_interface.insert(slot, ifindex);
-                }
+                self.veth(ifindex, slot, &mut config, host);
                 self.note_taken_bridge(key, pod, ifindex, host);
+            }
+            if let Some(ifindex) = pod.place.interface().filter(|&ifindex| host.blocked(ifindex).is_some()) {
+                self.counted_by_interface.insert(slot, ifindex);
             }
             self.state.pods.insert(slot, config);
             if pod.place != Place::Unknown {
@@ -199,8 +199,8 @@ impl Rendered {
         config
     }
 
-    /// A pod's interface, its programs, and the bridge or VRF that it belongs to. Returns whether it has no place for them.
-    fn veth(&mut self, ifindex: u32, slot: u16, pod: &mut PodConfig, host: &Host) -> bool {
+    /// A pod's interface, its programs, and the bridge or VRF that it belongs to.
+    fn veth(&mut self, ifindex: u32, slot: u16, pod: &mut PodConfig, host: &Host) {
         self.interface(ifindex, host).slot = slot;
         if pod.flags & POD_TIERED != 0 {
             self.interface(ifindex, host).flags |= INTERFACE_SAMPLES;
@@ -211,17 +211,15 @@ impl Rendered {
             self.interface(master, host).flags |= INTERFACE_SHARED;
             self.attach(master, Program::BridgeRx, host);
         }
-        let is_blocked = host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some());
-        if !is_blocked {
+        if host.blocked(ifindex).is_none() {
             self.state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
         }
-        is_blocked
     }
 
     /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge has a place
     /// for a program, and behind address translation nothing else is left.
     fn note_taken_bridge(&mut self, key: &PodKey, pod: &DesiredPod, ifindex: u32, host: &Host) {
-        let is_blocked = |ifindex: u32| host.links.get(&ifindex).is_some_and(|link| link.blocked.is_some());
+        let is_blocked = |ifindex: u32| host.blocked(ifindex).is_some();
         let Some(master) = host.shared_master(ifindex) else { return };
         if pod.is_limited() && is_blocked(ifindex) && is_blocked(master) {
             self.notes.push(Rejection {

@@ -1,4 +1,4 @@
-//! Which objects a change is made for, and how much of them, so that a change that fails is said of these and of no
+//! Attribution of changes to objects: a failed change degrades the status of the objects that depend on it, and of no
 //! others.
 
 use weir_common::reason::Program;
