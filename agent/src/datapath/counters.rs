@@ -140,14 +140,14 @@ impl Datapath {
         self.tables.pod_state.set(slot, PodState { begun: 0, ..state })
     }
 
-    /// Slots of pods that are to be counted by programs and are not counted from their beginning yet, with the ifindex of
-    /// their veths.
-    pub fn beginners(&self, state: &KernelState) -> Result<BTreeMap<u16, u32>, DatapathError> {
-        let mut beginners = BTreeMap::new();
+    /// Slots of pods that are to be counted by programs and are not counted from their beginning yet, with the ifindexes
+    /// of their veths.
+    pub fn beginners(&self, state: &KernelState) -> Result<BTreeMap<u16, Vec<u32>>, DatapathError> {
+        let mut beginners: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
         for (&ifindex, interface) in state.interfaces.iter().filter(|(_, interface)| interface.slot != 0) {
             let by_programs = state.attached.contains(&(ifindex, Program::PodTx));
             if by_programs && self.tables.pod_state.get(interface.slot)?.begun == 0 {
-                beginners.insert(interface.slot, ifindex);
+                beginners.entry(interface.slot).or_default().push(ifindex);
             }
         }
         Ok(beginners)

@@ -29,4 +29,9 @@ impl Netlink {
         let run = move || work(&mut channel.lock().unwrap_or_else(PoisonError::into_inner));
         tokio::task::spawn_blocking(run).await.map_err(|error| Error::Thread(error.to_string()))?
     }
+
+    /// Runs `work` with the socket on this thread.
+    pub(crate) fn here<T>(&self, work: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }

@@ -1,11 +1,13 @@
 //! The interfaces' own counters, by which a pod is counted from its beginning.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 
 use netlink_packet_core::{DecodeError, ErrorContext, NlasIterator, parse_u32, parse_u64};
 use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
+use nix::errno::Errno;
 
-use crate::net::{Netlink, Result, channel::Channel};
+use crate::net::{Error, Netlink, Result, channel::Channel};
 
 /// `struct ifinfomsg` (`linux/rtnetlink.h`).
 const HEADER_BYTES: usize = 16;
@@ -25,6 +27,17 @@ pub struct LinkCounters {
     pub tx_bytes: u64,
 }
 
+impl Sum for LinkCounters {
+    fn sum<I: Iterator<Item = Self>>(interfaces: I) -> Self {
+        interfaces.fold(Self::default(), |sum, one| Self {
+            rx_packets: sum.rx_packets + one.rx_packets,
+            tx_packets: sum.tx_packets + one.tx_packets,
+            rx_bytes: sum.rx_bytes + one.rx_bytes,
+            tx_bytes: sum.tx_bytes + one.tx_bytes,
+        })
+    }
+}
+
 impl Netlink {
     /// Reads the counters of every interface by ifindex, in one dump.
     ///
@@ -32,6 +45,24 @@ impl Netlink {
     /// When the kernel refuses, or the links keep changing meanwhile.
     pub async fn link_counters(&self) -> Result<BTreeMap<u32, LinkCounters>> {
         self.with(read).await
+    }
+
+    /// Reads the counters of one interface, on this thread: the question takes microseconds, a change of threads more, and
+    /// packets pass meanwhile. None if it has gone.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn counters_of(&self, ifindex: u32) -> Result<Option<LinkCounters>> {
+        self.here(|channel| {
+            let mut request = LinkMessage::default();
+            request.header.index = ifindex;
+            let action = format!("read the counters of interface {ifindex}");
+            match channel.get(&action, RouteNetlinkMessage::GetLink(request), parse) {
+                Ok(found) => Ok(found.map(|(_, counters)| counters)),
+                Err(Error::Kernel { errno: Errno::ENODEV, .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
     }
 }
 
