@@ -148,7 +148,9 @@ impl Leaving<'_> {
             count::of_pod(slot, |count| count::passed(count, self.wire_len));
             return self.interactive();
         }
-        self.limited(slot, pod, self.zero.blur(id.into()) as u16, ceiling)
+        // SAFETY: field of a map value that was just looked up.
+        let splits = unsafe { MapCell::new(&raw mut (*state).splits_until) };
+        self.limited(slot, pod, self.zero.blur(id.into()) as u16, ceiling, &splits)
     }
 
     /// Counts apart what a pod of some tier sends without one.

@@ -53,6 +53,8 @@ pub struct PodState {
     pub before: PodTraffic,
     /// 1 once `before` is written; until then the pod's counters do not say all that has passed.
     pub begun: u64,
+    /// Until when what the pod sends goes where its last burst went to be split.
+    pub splits_until: u64,
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use crate::{
     split,
 };
 
+/// How long after a burst packets take its way: longer than its segments wait in the backlog of their CPU.
+const FOLLOW_NS: u64 = 1_000_000;
+
 /// What became of a packet that waits for clocks.
 struct Obeyed {
     exit: Exit,
@@ -31,8 +34,15 @@ struct Obeyed {
 impl Leaving<'_> {
     /// A packet that waits for clocks: bulk of a tier, or of a pod without one, interactive but for its own ceiling.
     #[inline(always)]
-    pub(super) fn limited(&self, slot: u16, pod: &PodConfig, id: u16, ceiling: Booking<MapCell>) -> Exit {
-        if self.is_split(slot) {
+    pub(super) fn limited(
+        &self,
+        slot: u16,
+        pod: &PodConfig,
+        id: u16,
+        ceiling: Booking<MapCell>,
+        splits: &MapCell,
+    ) -> Exit {
+        if self.is_split(slot, splits) {
             return Exit::Split;
         }
         let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
@@ -76,16 +86,24 @@ impl Leaving<'_> {
         exit
     }
 
-    /// Sends a burst to be split that would keep others waiting for more than δ. One that comes back whole, because
-    /// somebody has changed the veth, leaves as it is: it would come back again.
+    /// Sends a burst to be split that would keep others waiting for more than δ, and what the pod sends right behind it,
+    /// which would overtake the segments (`splits`: until when). A burst that comes back whole, because somebody has
+    /// changed the veth, leaves as it is: it would come back again.
     #[inline(always)]
-    fn is_split(&self, slot: u16) -> bool {
-        self.uplink.splitter != 0
-            && !self.returned
-            && self.port != 0
-            && self.packet.is_burst()
-            && time_on_link(self.line_len, self.uplink.capacity) > u64::from(self.uplink.delta_ns)
-            && split::send(&self.packet, self.uplink.splitter, self.port, slot)
+    fn is_split(&self, slot: u16, splits: &MapCell) -> bool {
+        if self.uplink.splitter == 0 || self.returned || self.port == 0 {
+            return false;
+        }
+        let is_long = self.packet.is_burst()
+            && time_on_link(self.line_len, self.uplink.capacity) > u64::from(self.uplink.delta_ns);
+        if !is_long && self.now >= splits.get() {
+            return false;
+        }
+        let is_sent = split::send(&self.packet, self.uplink.splitter, self.port, slot);
+        if is_sent && is_long {
+            splits.set(self.now + FOLLOW_NS);
+        }
+        is_sent
     }
 
     /// How far ahead the link may be booked beside this load.
