@@ -41,15 +41,15 @@ impl Host {
         matches!(kind, Some("bridge" | "vrf")).then_some(master)
     }
 
-    /// Weir's own veth on which bursts are split, if both ends are up.
+    /// Weir's own veth on which bursts are split, if both ends are up and it does split.
     #[must_use]
     pub fn splitter(&self) -> Option<Splitter> {
         let end = |name: &str| {
             let is_end = |link: &Link| link.name == name && link.kind.as_deref() == Some("veth") && link.up;
-            self.links.iter().find(|(_, link)| is_end(link)).map(|(&ifindex, _)| ifindex)
+            self.links.iter().find(|(_, link)| is_end(link)).map(|(&ifindex, link)| (ifindex, link.max_segments))
         };
-        let [bursts, segments] = SPLITTER;
-        Some(Splitter { bursts: end(bursts)?, segments: end(segments)? })
+        let [(bursts, max_segments), (segments, _)] = [end(SPLITTER[0])?, end(SPLITTER[1])?];
+        (max_segments == 1).then_some(Splitter { bursts, segments })
     }
 
     /// What keeps Weir's programs from an interface, if anything.
@@ -98,6 +98,8 @@ pub struct Link {
     pub up: bool,
     /// Number of transmit queues.
     pub tx_queues: u32,
+    /// How many segments the kernel hands it in one piece at most (`gso_max_segs`).
+    pub max_segments: u32,
     /// ifindex of the device below (VLAN, macvlan): `IFLA_LINK` in this namespace.
     pub lower: Option<u32>,
     /// ifindex of the bond, bridge or VRF above: `IFLA_MASTER`.

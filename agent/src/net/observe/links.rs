@@ -28,6 +28,7 @@ mod ifla {
     pub(super) const LINKINFO: u16 = 18;
     pub(super) const NUM_TX_QUEUES: u16 = 31;
     pub(super) const LINK_NETNSID: u16 = 37;
+    pub(super) const GSO_MAX_SEGS: u16 = 40;
     /// Inside `LINKINFO`.
     pub(super) const INFO_KIND: u16 = 1;
 }
@@ -78,6 +79,7 @@ fn parse(payload: &[u8]) -> std::result::Result<(u32, Seen), DecodeError> {
             ifla::MASTER => link.master = Some(parse_u32(value)?),
             ifla::LINKINFO => link.kind = kind(value)?,
             ifla::NUM_TX_QUEUES => link.tx_queues = parse_u32(value)?,
+            ifla::GSO_MAX_SEGS => link.max_segments = parse_u32(value)?,
             ifla::LINK_NETNSID => nsid = Some(parse_i32(value)?),
             _ => {}
         }

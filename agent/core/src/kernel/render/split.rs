@@ -77,7 +77,7 @@ mod tests {
         let mut host = Host::default();
         host.links.extend([(2, link("eth0")), (3, link("eth1"))]);
         for (ifindex, name) in (8..).zip(SPLITTER) {
-            host.links.insert(ifindex, Link { kind: Some("veth".into()), ..link(name) });
+            host.links.insert(ifindex, Link { kind: Some("veth".into()), max_segments: 1, ..link(name) });
         }
         host
     }
@@ -127,12 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn without_both_ends_nothing_is_split() {
-        for (ifindex, change) in [(8u32, "gone"), (9, "gone"), (8, "down"), (9, "somebody's")] {
+    fn without_a_veth_that_splits_nothing_is_split() {
+        for (ifindex, change) in [(8u32, "gone"), (9, "gone"), (8, "down"), (9, "somebody's"), (8, "whole")] {
             let mut host = host();
             match change {
                 "gone" => drop(host.links.remove(&ifindex)),
                 "down" => host.links.get_mut(&ifindex).unwrap().up = false,
+                "whole" => host.links.get_mut(&ifindex).unwrap().max_segments = 65_535,
                 _ => host.links.get_mut(&ifindex).unwrap().kind = Some("dummy".into()),
             }
             let state = rendered(&[2], &host, &KernelState::default());
