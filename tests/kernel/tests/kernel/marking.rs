@@ -42,9 +42,9 @@ fn is_neighbour_discovery(packet: &weir_lab::Seen) -> bool {
 }
 
 /// Sends bulk with ECN on or off under a tight ceiling and counts the marked packets.
-fn marked_packets(ecn: &str) -> Result<(usize, f64)> {
+fn marked_packets(ecn: &str, ceiling: &str) -> Result<(usize, f64)> {
     let world = World::new()?;
-    world.tier(&json!({"ceiling": "5M"}))?;
+    world.tier(&json!({"ceiling": ceiling}))?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     seed.ns().sysctl("net/ipv4/tcp_ecn", ecn)?;
     world.lab.internet().ns().sysctl("net/ipv4/tcp_ecn", ecn)?;
@@ -60,14 +60,16 @@ fn marked_packets(ecn: &str) -> Result<(usize, f64)> {
 
 #[test]
 fn flows_with_ecn_are_marked() -> Result<()> {
-    let (marked, counted) = marked_packets(ECN_ASK)?;
-    ensure!(marked > 0 && counted > 0.0, "{marked} packets seen with a mark, {counted} counted");
+    for ceiling in ["5M", "500k"] {
+        let (marked, counted) = marked_packets(ECN_ASK, ceiling)?;
+        ensure!(marked > 0 && counted > 0.0, "{ceiling}: {marked} packets seen with a mark, {counted} counted");
+    }
     Ok(())
 }
 
 #[test]
 fn flows_without_ecn_are_never_marked() -> Result<()> {
-    let (marked, counted) = marked_packets(ECN_OFF)?;
+    let (marked, counted) = marked_packets(ECN_OFF, "5M")?;
     ensure!(marked == 0 && counted == 0.0, "{marked} packets seen with a mark, {counted} counted");
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, CallOptions};
-use weir_lab::{Masquerade, NodeOptions, PodCgroup, PodOptions, pod_object};
+use weir_lab::{Counters, Masquerade, Netns, NodeOptions, PodCgroup, PodOptions, Process, pod_object};
 
 use crate::held::{CEILING_MBIT, DISCARD, flood, flood_to};
 use crate::world::{BULK, World, eventually, lab_program};
@@ -15,6 +15,15 @@ fn masquerading() -> Result<World> {
     let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
     world.limit()?;
     Ok(world)
+}
+
+/// Sends 11 Mbit/s from a process in a pod's cgroup.
+fn flood_in(cgroup: &PodCgroup, ns: &Netns, world: &World) -> Result<Process> {
+    let (program, to) = (lab_program(), world.lab.internet().at(DISCARD));
+    let mut shell = std::process::Command::new("sh");
+    let probe = format!("exec {program} probe {to} --rate 1000 --size 1400 --seconds 30");
+    shell.args(["-c", &format!("{} {probe}", cgroup.join())]);
+    ns.spawn(shell)
 }
 
 #[test]
@@ -30,8 +39,14 @@ fn a_pod_in_a_vrf_is_held() -> Result<()> {
         format!("route add {}/32 dev {} table 100", seed.addresses()[0], seed.host_interface()),
         format!("route add default via {router} dev eth0 table 100"),
     ])?;
+    // The kernel takes an interface's IPv6 addresses away when a VRF takes it.
+    let gateway = format!("addr add fe80::ecee:eeff:feee:eeee/64 dev {} nodad", seed.host_interface());
+    node.ip(&[gateway, format!("route add default via {} dev eth0 table 100", world.lab.router().lan_v6())])?;
     let _agent = world.agent()?;
-    world.ensure_held("in a VRF", &seed, false)
+    for v6 in [false, true] {
+        world.ensure_held(&format!("in a VRF, v6 {v6}"), &seed, v6)?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -50,8 +65,17 @@ fn a_pod_is_held_on_its_second_interface_too() -> Result<()> {
         "link set net1 up".to_owned(),
         "route replace default via 10.77.0.1 dev net1".to_owned(),
     ])?;
-    let _agent = world.agent()?;
-    world.ensure_held("by its second interface", &seed, false)
+    let agent = world.agent()?;
+    world.ensure_held("by its second interface", &seed, false)?;
+    // It is counted on both, each from its beginning.
+    eventually(|| {
+        let sent = seed.counters()?.tx_packets + Counters::read(seed.ns(), "net1")?.tx_packets;
+        let counted = agent.metrics()?.sum("weir_pod_network_transmit_packets_total", &[("pod", "seed")]);
+        #[allow(clippy::cast_precision_loss)] // some thousands
+        let is_equal = counted == Some(sent as f64);
+        ensure!(is_equal, "{counted:?} packets are counted, {sent} were sent");
+        Ok(())
+    })
 }
 
 #[test]
@@ -98,12 +122,7 @@ fn a_pod_behind_a_macvlan_is_held_by_its_sockets() -> Result<()> {
     let _agent = world.agent()?;
     world.wait_noted("Pod default/seed", "BySockets")?;
 
-    let to = world.lab.internet().at(DISCARD);
-    let weir_lab = lab_program();
-    let mut shell = std::process::Command::new("sh");
-    let probe = format!("exec {weir_lab} probe {to} --rate 1000 --size 1400 --seconds 30");
-    shell.args(["-c", &format!("{} {probe}", cgroup.join())]);
-    let _flood = pod.ns().spawn(shell)?;
+    let _flood = flood_in(&cgroup, pod.ns(), &world)?;
     std::thread::sleep(Duration::from_secs(1));
     world.ensure_arrives("behind a macvlan", CEILING_MBIT, 0.85..=1.06)?;
     eventually(|| {
@@ -130,16 +149,18 @@ fn pods_are_held_on_an_uplink_that_is_a_port_of_a_bridge() -> Result<()> {
 }
 
 #[test]
-fn a_static_pod_is_known_by_the_cgroup_of_its_manifest() -> Result<()> {
+fn a_static_pod_is_held_by_the_cgroup_of_its_manifest() -> Result<()> {
     let world = World::new()?;
+    world.limit()?;
     let hash = format!("{:032x}", std::process::id());
-    let _cgroup = PodCgroup::create(&hash)?;
+    let cgroup = PodCgroup::create(&hash)?;
     let object = |hash: &str| -> Value {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
                 "name": "etcd", "namespace": "kube-system", "uid": "99999999-2222-4333-8444-555555555555",
                 "annotations": {"kubernetes.io/config.hash": hash, "kubernetes.io/config.mirror": hash},
+                "labels": {"traffic-tier": "bulk"},
             },
             "spec": {"nodeName": world.node.name(), "hostNetwork": true, "containers": [{"name": "a", "image": "x"}]},
             "status": {"phase": "Running", "podIP": world.node.v4(), "podIPs": [{"ip": world.node.v4()}]},
@@ -153,7 +174,9 @@ fn a_static_pod_is_known_by_the_cgroup_of_its_manifest() -> Result<()> {
     let etcd = pods.as_array().into_iter().flatten().find(|pod| pod["name"] == "etcd").cloned();
     let etcd = etcd.context("weir status has the pod")?;
     ensure!(etcd["desired"]["place"]["host_network"]["id"].as_u64().is_some_and(|id| id > 0), "{etcd}");
-    Ok(())
+    let _flood = flood_in(&cgroup, world.node.ns(), &world)?;
+    std::thread::sleep(Duration::from_secs(1));
+    world.ensure_arrives("a static pod", CEILING_MBIT, 0.85..=1.06)
 }
 
 #[test]

@@ -63,6 +63,13 @@ fn the_uplink_is_where_public_addresses_are_reached() -> Result<()> {
     node.ip(&["rule del priority 100"])?;
     wait_interfaces(&world, "wan", &["eth0"])?;
 
+    // Two paths of one route: both lead to the one line, whose clock they share.
+    let router = world.lab.router().lan_address();
+    node.ip(&[format!("route replace default nexthop via {router} dev eth0 nexthop via 198.51.100.254 dev lte0")])?;
+    wait_interfaces(&world, "wan", &["eth0", "lte0"])?;
+    node.ip(&[format!("route replace default via {router} dev eth0")])?;
+    wait_interfaces(&world, "wan", &["eth0"])?;
+
     // A second default route with a worse metric carries nothing.
     node.ip(&["route add default via 198.51.100.254 metric 500"])?;
     wait_interfaces(&world, "wan", &["eth0"])?;

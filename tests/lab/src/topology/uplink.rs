@@ -66,6 +66,12 @@ impl Router {
         addresses::lan(GATEWAY).v4.into()
     }
 
+    /// Its IPv6 address on the LAN.
+    #[must_use]
+    pub fn lan_v6(&self) -> IpAddr {
+        addresses::lan(GATEWAY).v6.into()
+    }
+
     /// Puts the deep, dumb buffer before the link (again).
     ///
     /// # Errors
