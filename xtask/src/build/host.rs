@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::{paths, process};
 
+/// The integration test program that is built quickest.
+const SMALLEST_TEST: &str = "replay";
+
 /// With or without optimisation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -31,13 +34,15 @@ pub struct Artifact {
 pub fn host_binaries(profile: Profile) -> Result<Vec<Artifact>> {
     let mut cargo = process::cargo("build");
     match profile {
-        // Cargo chooses the features of dependencies for all packages that it is asked for together: asked for the same
-        // ones each time, as the tests are, it builds each dependency once.
-        Profile::Debug => cargo.args(["--workspace", "--bin", "weir", "--bin", "weir-lab"]),
+        // Cargo chooses the features of dependencies for all packages that it is asked for together, and with a test
+        // among them for their tests too: asked for the same ones each time, it builds each dependency once.
+        Profile::Debug => cargo.args(["--workspace", "--bin", "weir", "--bin", "weir-lab", "--test", SMALLEST_TEST]),
         // What is shipped has the features that it needs and no test's.
         Profile::Release => cargo.args(["--release", "--package", "weir", "--package", "weir-lab", "--bins"]),
     };
-    executables(&mut cargo)
+    let mut built = executables(&mut cargo)?;
+    built.retain(|artifact| !artifact.is_test);
+    Ok(built)
 }
 
 /// Builds integration test programs by their names, each in a package of its own, without running them.
