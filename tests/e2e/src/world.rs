@@ -1,5 +1,6 @@
 //! A cluster with Weir in it, and what is seen of its traffic on the far side of the uplink.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -30,6 +31,8 @@ pub struct World {
     pub internet: Internet,
     /// The queueing disciplines of the uplink's interface before Weir, as `tc` prints them.
     pub qdiscs_before: String,
+    /// Weir and its tier are there: to apply them once more takes a minute on an emulated machine.
+    is_installed: Cell<bool>,
 }
 
 impl World {
@@ -43,7 +46,7 @@ impl World {
         cluster.rolled_out("default", "deployment/seed")?;
         tell("the seed runs");
         let qdiscs_before = qdiscs(&cluster)?;
-        Ok(Self { cluster, internet, qdiscs_before })
+        Ok(Self { cluster, internet, qdiscs_before, is_installed: Cell::new(false) })
     }
 
     /// Installs Weir with its tier where that is not so, puts the seed into it, and waits until it is shaped.
@@ -55,6 +58,9 @@ impl World {
 
     /// Installs Weir and its tier, unless they are installed.
     pub fn install(&self) -> Result<()> {
+        if self.is_installed.get() {
+            return Ok(());
+        }
         let tier = workload::tier(&json!({"ceiling": format!("{CEILING_MBIT}M"), "dscp": "LE"}));
         eprintln!("kubectl apply -k deploy/");
         self.cluster.kustomization("apply", "")?;
@@ -62,7 +68,14 @@ impl World {
         within(SOON, || self.cluster.apply(&[workload::uplink(&link()), tier.clone()]))?;
         self.cluster.rolled_out("weir-system", "daemonset/weir")?;
         eprintln!("the agent is ready");
+        self.is_installed.set(true);
         Ok(())
+    }
+
+    /// Takes Weir's objects away as a person does.
+    pub fn delete(&self) -> Result<()> {
+        self.is_installed.set(false);
+        self.cluster.kustomization("delete", "").map(drop)
     }
 
     /// Sets or removes the tier's label on the seed, waits until that is enforced, and returns the goodput in Mbit/s.

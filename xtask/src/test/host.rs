@@ -28,12 +28,14 @@ impl Where {
                     None => run_here(&build::named(tests), &programs, args, tally),
                     Some(reason) => {
                         eprintln!("{reason}, so these tests run in the VM");
-                        machine::run(tests, &[], &programs, args, tally)
+                        machine::run(tests, |_| Vec::new(), &programs, args, tally)
                     }
                 }
             }
-            Self::Vm { tests, alike } => machine::run(tests, alike, &[], args, tally),
-            Self::Node(tests) => machine::run_on_a_node(tests, args, tally),
+            Self::Vm { tests, alike, nightly } => {
+                machine::run(tests, |kernel| args.left_out_on(kernel, alike, nightly), &[], args, tally)
+            }
+            Self::Node { tests, nightly } => machine::run_on_a_node(tests, nightly, args, tally),
             Self::NodeWithCilium(tests) => machine::run_with_cilium(tests, args, tally),
         }
     }

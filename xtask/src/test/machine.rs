@@ -20,9 +20,15 @@ const NODE_TIMEOUT: Duration = Duration::from_mins(45);
 /// and its BPF programs take a quarter of an hour to start.
 const CILIUM_TIMEOUT: Duration = Duration::from_mins(90);
 
-/// Runs test programs under each kernel, with what they start at hand. `alike` are modules of tests that one kernel is
-/// enough for.
-pub(super) fn run(tests: &[&str], alike: &[&str], started: &[Program], args: &Args, tally: &mut Tally) -> Result<()> {
+/// Runs test programs under each kernel, with what they start at hand. `left_out` are a kernel's options that leave out
+/// tests.
+pub(super) fn run(
+    tests: &[&str],
+    left_out: impl Fn(&str) -> Vec<String>,
+    started: &[Program],
+    args: &Args,
+    tally: &mut Tally,
+) -> Result<()> {
     let programs = build::test_programs(tests)?;
     let mut common = vm::weir_programs(Profile::Debug)?;
     common.push((build::build_interference()?, INTERFERENCE.to_owned()));
@@ -34,7 +40,7 @@ pub(super) fn run(tests: &[&str], alike: &[&str], started: &[Program], args: &Ar
     }
     let spec = VmSpec { environment, files: common, ..VmSpec::default() };
     for kernel in args.kernels() {
-        let arguments = [args.filter.as_slice(), &args.left_out_on(kernel, alike)].concat();
+        let arguments = [args.filter.as_slice(), &left_out(kernel)].concat();
         for program in &programs {
             run_one(program, VmSpec { kernel: kernel.to_owned(), ..spec.clone() }, &arguments, tally);
         }
@@ -43,11 +49,12 @@ pub(super) fn run(tests: &[&str], alike: &[&str], started: &[Program], args: &Ar
 }
 
 /// Runs test programs in the VM of a Kubernetes node, under the newest of the kernels.
-pub(super) fn run_on_a_node(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
+pub(super) fn run_on_a_node(tests: &[&str], nightly: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
     let spec = VmSpec { timeout: NODE_TIMEOUT, ..on_newest_kernel(cluster::vm()?, args) };
     for program in &build::test_programs(tests)? {
         // Minutes pass in a test: what it is at is shown.
-        let arguments = [&["--nocapture".to_owned()], args.filter.as_slice()].concat();
+        let left_out = args.left_out_on(&spec.kernel, &[], nightly);
+        let arguments = [&["--nocapture".to_owned()], args.filter.as_slice(), &left_out].concat();
         run_one(program, spec.clone(), &arguments, tally);
     }
     Ok(())

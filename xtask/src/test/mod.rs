@@ -7,6 +7,7 @@ mod rungs;
 mod tally;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -18,7 +19,7 @@ use crate::tools::kernel::Kernel;
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run this rung only; may be given several times.
+    /// Run this rung only, with every test on every kernel; may be given several times.
     #[arg(long = "rung", value_name = "RUNG")]
     rungs: Vec<String>,
     /// Run every rung, including those that only a nightly build runs by default, and every test on every kernel.
@@ -39,14 +40,18 @@ impl Args {
         }
     }
 
-    /// Returns the options that leave out these modules of tests on an older kernel. `--all`, a kernel or a filter leave out
-    /// nothing.
-    fn left_out_on(&self, kernel: &str, alike: &[&str]) -> Vec<String> {
-        let is_whole = self.all || self.kernel.is_some() || self.filter.is_some();
-        if is_whole || Kernel::SERIES.last() == Some(&kernel) {
+    /// Returns whether no test may be left out: all are asked for, or a rung, a kernel or a test.
+    fn is_whole(&self) -> bool {
+        self.all || !self.rungs.is_empty() || self.kernel.is_some() || self.filter.is_some()
+    }
+
+    /// Returns the options that leave out what a rung leaves out on an older kernel, or on all of them.
+    fn left_out_on(&self, kernel: &str, alike: &[&str], nightly: &[&str]) -> Vec<String> {
+        if self.is_whole() {
             return Vec::new();
         }
-        alike.iter().flat_map(|module| ["--skip".to_owned(), (*module).to_owned()]).collect()
+        let alike = if Kernel::SERIES.last() == Some(&kernel) { &[] } else { alike };
+        alike.iter().chain(nightly).flat_map(|tests| ["--skip".to_owned(), (*tests).to_owned()]).collect()
     }
 }
 
@@ -58,13 +63,14 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     for rung in chosen {
         eprintln!("\n== rung {}: {}", rung.name, rung.says);
         let mut tally = Tally::default();
+        let start = Instant::now();
         if let Err(error) = rung.place.run(args, &mut tally) {
             tally.fail(format!("{error:#}"));
         }
         if tally.is_empty() && args.filter.is_none() {
             tally.fail("no test ran".to_owned());
         }
-        results.push((rung.name, tally));
+        results.push((rung.name, start.elapsed().as_secs(), tally));
     }
     Ok(report(&results, &left_out))
 }
@@ -90,11 +96,13 @@ fn omission(left_out: &[&Rung]) -> Option<String> {
     (!rungs.is_empty()).then(|| format!("left out: {}; --all or --rung NAME runs it", rungs.join(", ")))
 }
 
-fn report(results: &[(&str, Tally)], left_out: &[&Rung]) -> ExitCode {
-    println!("\n{:<10} {:>7} {:>7} {:>8}", "rung", "passed", "failed", "ignored");
+/// Prints each rung's name, its seconds with those of its build, and its counts; then the sum.
+fn report(results: &[(&str, u64, Tally)], left_out: &[&Rung]) -> ExitCode {
+    println!("\n{:<10} {:>7} {:>7} {:>7} {:>8}", "rung", "seconds", "passed", "failed", "ignored");
     let mut sum = Tally::default();
-    for (name, tally) in results {
-        println!("{name:<10} {:>7} {:>7} {:>8}", tally.passed(), tally.failed(), tally.ignored());
+    for (name, seconds, tally) in results {
+        let (passed, failed, ignored) = (tally.passed(), tally.failed(), tally.ignored());
+        println!("{name:<10} {seconds:>7} {passed:>7} {failed:>7} {ignored:>8}");
         for note in tally.notes() {
             println!("           {}", note.replace('\n', "\n           "));
         }
@@ -116,19 +124,20 @@ mod tests {
     use super::{Args, Rung, choose, omission};
 
     #[test]
-    fn older_kernels_leave_out_what_is_alike() {
+    fn a_run_of_everything_leaves_out_what_is_alike_and_what_is_nightly() {
         let args = |all, kernel: Option<&str>| Args {
             rungs: Vec::new(),
             all,
             kernel: kernel.map(str::to_owned),
             filter: None,
         };
-        let alike = ["routes::", "sharing::"];
-        assert_eq!(args(false, None).left_out_on("6.1", &alike), ["--skip", "routes::", "--skip", "sharing::"]);
-        for (args, kernel) in
-            [(args(false, None), "6.12"), (args(true, None), "6.1"), (args(false, Some("6.1")), "6.1")]
-        {
-            assert!(args.left_out_on(kernel, &alike).is_empty(), "{kernel}");
+        let left_out = |args: &Args, kernel| args.left_out_on(kernel, &["routes::", "sharing::"], &["scale::"]);
+        let default = args(false, None);
+        assert_eq!(left_out(&default, "6.1"), ["--skip", "routes::", "--skip", "sharing::", "--skip", "scale::"]);
+        assert_eq!(left_out(&default, "6.12"), ["--skip", "scale::"]);
+        let named = Args { rungs: vec!["kernel".to_owned()], ..args(false, None) };
+        for args in [args(true, None), args(false, Some("6.1")), named] {
+            assert!(left_out(&args, "6.1").is_empty());
         }
     }
 

@@ -29,7 +29,7 @@ impl Where {
             | Self::Host(_)
             | Self::HostOrVm(_)
             | Self::Vm { .. }
-            | Self::Node(_)
+            | Self::Node { .. }
             | Self::NodeWithCilium(_) => Vec::new(),
         })
     }

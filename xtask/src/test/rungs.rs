@@ -28,9 +28,16 @@ pub enum Where {
         tests: &'static [&'static str],
         /// Modules of tests that stand on nothing in which the kernels differ, so that one is enough for every change.
         alike: &'static [&'static str],
+        /// Those that only a run of the rung by its name, or of all, has.
+        nightly: &'static [&'static str],
     },
     /// In a VM that can be a Kubernetes cluster, under the newest kernel.
-    Node(&'static [&'static str]),
+    Node {
+        /// The test programs.
+        tests: &'static [&'static str],
+        /// As above.
+        nightly: &'static [&'static str],
+    },
     /// Likewise, with Cilium on the node's disk, and each test in a VM of its own.
     NodeWithCilium(&'static [&'static str]),
 }
@@ -67,22 +74,30 @@ pub const RUNGS: &[Rung] = &[
         place: Where::Vm {
             tests: &["kernel"],
             alike: &[
+                "bursts::",
                 "ceilings::",
                 "degraded::",
+                "devices::",
                 "failures::",
                 "lab::",
+                "lost::",
                 "marking::",
                 "objects::",
+                "paths::",
                 "routes::",
                 "sharing::",
+                "tunnel::",
             ],
+            // Two and a half minutes on emulated processors, for the lab's 250 namespaces alone.
+            nightly: &["scale::"],
         },
         nightly: None,
     },
     Rung {
         name: "e2e",
         says: "Weir as a DaemonSet on a Kubernetes node, from its image to its end",
-        place: Where::Node(&["e2e"]),
+        // Node programs that restart while the kernel goes on: of what the kernel rung has too, the slowest.
+        place: Where::Node { tests: &["e2e"], nightly: &["restarts::"] },
         nightly: None,
     },
     Rung {
@@ -107,7 +122,7 @@ mod tests {
             | Where::HostOrVm(tests)
             | Where::HostOrVmWithControlPlane(tests)
             | Where::Vm { tests, .. }
-            | Where::Node(tests)
+            | Where::Node { tests, .. }
             | Where::NodeWithCilium(tests) => tests,
         }
     }

@@ -24,7 +24,7 @@ fn uninstalling_leaves_the_node_as_it_was() -> Result<()> {
     let (loaded, shaped) = (programs(cluster)?, qdiscs(cluster)?);
     ensure!(!loaded.is_empty() && shaped.contains("fq"), "Weir is not at work: {loaded:?}, {shaped}");
 
-    cluster.kustomization("delete", "")?;
+    world.delete()?;
     cluster.kustomization("apply", "cleanup")?;
     cluster.rolled_out("weir-cleanup", "daemonset/weir-cleanup")?;
 
