@@ -148,9 +148,13 @@ impl Leaving<'_> {
             count::of_pod(slot, |count| count::passed(count, self.wire_len));
             return self.interactive();
         }
+        let id = self.zero.blur(id.into()) as u16;
         // SAFETY: field of a map value that was just looked up.
         let splits = unsafe { MapCell::new(&raw mut (*state).splits_until) };
-        self.limited(slot, pod, self.zero.blur(id.into()) as u16, ceiling, &splits)
+        if self.is_split(slot, &splits) {
+            return Exit::Split;
+        }
+        self.limited(slot, pod, id, ceiling)
     }
 
     /// Counts apart what a pod of some tier sends without one.

@@ -34,17 +34,7 @@ struct Obeyed {
 impl Leaving<'_> {
     /// A packet that waits for clocks: bulk of a tier, or of a pod without one, interactive but for its own ceiling.
     #[inline(always)]
-    pub(super) fn limited(
-        &self,
-        slot: u16,
-        pod: &PodConfig,
-        id: u16,
-        ceiling: Booking<MapCell>,
-        splits: &MapCell,
-    ) -> Exit {
-        if self.is_split(slot, splits) {
-            return Exit::Split;
-        }
+    pub(super) fn limited(&self, slot: u16, pod: &PodConfig, id: u16, ceiling: Booking<MapCell>) -> Exit {
         let (Some(tier), Some(clocks)) = (TIERS.get(u32::from(id)), TIER_STATE.get_ptr_mut(u32::from(id))) else {
             return Exit::NoMapValue;
         };
@@ -90,7 +80,7 @@ impl Leaving<'_> {
     /// which would overtake the segments (`splits`: until when). A burst that comes back whole, because somebody has
     /// changed the veth, leaves as it is: it would come back again.
     #[inline(always)]
-    fn is_split(&self, slot: u16, splits: &MapCell) -> bool {
+    pub(super) fn is_split(&self, slot: u16, splits: &MapCell) -> bool {
         if self.uplink.splitter == 0 || self.returned || self.port == 0 {
             return false;
         }
