@@ -7,7 +7,7 @@ use super::{Error, Result, channel::Channel};
 /// A way to ask the kernel about the network namespace in which it was opened.
 ///
 /// Clones share one socket; requests are answered one after the other. A request runs on a blocking thread, because
-/// the kernel works on it inside `send` and may wait there for its own lock.
+/// the kernel works on it inside `send` and may wait there for its own lock; [`Netlink::counters_of`] does not.
 #[derive(Clone, Debug)]
 pub struct Netlink(Arc<Mutex<Channel>>);
 
@@ -25,12 +25,13 @@ impl Netlink {
         &self,
         work: impl FnOnce(&mut Channel) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let channel = Arc::clone(&self.0);
-        let run = move || work(&mut channel.lock().unwrap_or_else(PoisonError::into_inner));
-        tokio::task::spawn_blocking(run).await.map_err(|error| Error::Thread(error.to_string()))?
+        let netlink = self.clone();
+        tokio::task::spawn_blocking(move || netlink.here(work))
+            .await
+            .map_err(|error| Error::Thread(error.to_string()))?
     }
 
-    /// Runs `work` with the socket on this thread.
+    /// Runs `work` with the socket on this thread, which waits as long as the kernel does.
     pub(crate) fn here<T>(&self, work: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
