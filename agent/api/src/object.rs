@@ -54,6 +54,12 @@ impl Object {
         uplinks.chain(tiers).chain(pods).chain(namespaces).chain(nodes)
     }
 
+    /// Returns the object of a world with this kind and name.
+    #[must_use]
+    pub fn find(world: &World, id: &ObjectRef) -> Option<Self> {
+        Self::all_of(world).find(|object| object.id() == *id)
+    }
+
     /// Puts it into a world, in the place of an earlier version.
     pub fn put_into(self, world: &mut World) {
         match self {

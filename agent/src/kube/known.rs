@@ -108,9 +108,13 @@ impl Known {
                 false
             }
             Said::Listed(id, read) => {
-                let before = listing.objects.as_ref().and_then(|objects| objects.get(&id));
-                let entry = Entry::new(read, before);
-                listing.coming.insert(id, entry);
+                let last_good = match &listing.objects {
+                    Some(objects) => objects.get(&id).and_then(|entry| entry.in_force.clone()),
+                    // The first list: the last good version may be what an earlier agent stored.
+                    None if read.object.is_none() => Object::find(&self.world, &id).map(Arc::new),
+                    None => None,
+                };
+                listing.coming.insert(id, Entry::new(read, last_good));
                 false
             }
             Said::End => {
@@ -119,8 +123,8 @@ impl Known {
             }
             Said::Put(id, read) => {
                 let Some(objects) = &mut listing.objects else { return false };
-                let entry = Entry::new(read, objects.get(&id));
-                objects.insert(id, entry);
+                let last_good = objects.get(&id).and_then(|entry| entry.in_force.clone());
+                objects.insert(id, Entry::new(read, last_good));
                 true
             }
             Said::Gone(id) => listing.objects.as_mut().is_some_and(|objects| objects.remove(&id).is_some()),
@@ -167,18 +171,17 @@ impl Known {
 }
 
 impl Entry {
-    fn new(read: Read, before: Option<&Self>) -> Self {
+    fn new(read: Read, last_good: Option<Arc<Object>>) -> Self {
         let Read { object, mut problems, generation } = read;
         if let Some(object) = object {
             return Self { generation, in_force: Some(Arc::new(object)), problems };
         }
-        let in_force = before.and_then(|before| before.in_force.clone());
-        if in_force.is_some() {
+        if last_good.is_some() {
             for problem in &mut problems {
                 problem.push_str("; its last good version stays in force");
             }
         }
-        Self { generation, in_force, problems }
+        Self { generation, in_force: last_good, problems }
     }
 }
 

@@ -112,3 +112,30 @@ fn who_starts_over_keeps_what_is_in_force_until_every_kind_was_listed_again() {
     }
     assert_eq!(known.world(), Some((World::default(), Vec::new())));
 }
+
+#[test]
+fn an_agent_that_starts_keeps_the_stored_version_of_an_object_that_is_invalid_now() {
+    let (stored, _) = listed().world().unwrap();
+    let mut known = Known::after(stored);
+    for kind in Kind::ALL {
+        list(&mut known, kind, Vec::new());
+    }
+    // Both kinds come after an empty list, which is what an object that was deleted looks like.
+    list(&mut known, Kind::Uplinks, vec![(id("Uplink", "wan"), uplink("much"))]);
+    let (world, rejections) = known.world().unwrap();
+    assert_eq!((world.uplinks.len(), rejections.len()), (0, 1), "what a complete list did not have is gone");
+
+    let (stored, _) = listed().world().unwrap();
+    let mut known = Known::after(stored);
+    list(&mut known, Kind::Uplinks, vec![(id("Uplink", "wan"), uplink("much"))]);
+    list(&mut known, Kind::Tiers, vec![(id("TrafficTier", "bulk"), tier("bulk", "much"))]);
+    for kind in [Kind::Pods, Kind::Namespaces, Kind::Node] {
+        list(&mut known, kind, Vec::new());
+    }
+    let (world, rejections) = known.world().unwrap();
+    assert_eq!((world.uplinks["wan"].capacity, world.tiers["bulk"].guarantee), (20_000_000, 2_000_000));
+    assert_eq!(rejections.len(), 2);
+    for rejection in rejections {
+        assert!(rejection.message.ends_with("its last good version stays in force"), "{rejection}");
+    }
+}
