@@ -35,8 +35,16 @@ pub(super) fn uplink() -> Value {
         ),
         rule(
             "exempt",
-            "!has(self.exempt) || self.exempt.all(network, isCIDR(network))",
-            "exempt is a list of networks in CIDR notation, such as 10.0.0.0/8 or fd00::/8"
+            "!has(self.exempt) || self.exempt.all(network, isCIDR(network) && cidr(network) == cidr(network).masked())",
+            "exempt is a list of networks in CIDR notation without address bits beyond the prefix, such as 10.0.0.0/8 or \
+             fd00::/8"
+        ),
+        // dev_valid_name() in net/core/dev.c.
+        rule(
+            "interface.name",
+            "!has(self.interface) || !has(self.interface.name) \
+             || (self.interface.name.matches('^[^[:cntrl:][:space:]/:]+$') && !(self.interface.name in ['.', '..']))",
+            "name is an interface name such as eth0; leave it out for the default route's interface"
         ),
     ])
 }
@@ -61,6 +69,11 @@ pub(super) fn traffic_tier() -> Value {
             "weight",
             "!has(self.weight) || self.weight == 1",
             "weights other than 1 are not supported yet; remove it"
+        ),
+        rule(
+            "dscp",
+            "!has(self.dscp) || string(self.dscp).matches('^(?i:LE|CS[0-7]|AF[1-4][1-3]|EF|VA|0*([0-9]|[1-5][0-9]|6[0-3]))$')",
+            "dscp is LE, CS0 to CS7, AF11 to AF43, EF, VA, or a number from 0 to 63"
         ),
         rule(
             "schedules",

@@ -11,6 +11,11 @@ pub(super) fn rate(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A DSCP: its name or its number.
+pub(super) fn dscp(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 8 })
+}
+
 /// A percentage.
 pub(super) fn percentage(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 8, "pattern": r"^[0-9]+(\.[0-9]+)?%$" })

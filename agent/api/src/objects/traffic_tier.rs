@@ -73,6 +73,7 @@ pub struct TrafficTierSpec {
     /// Mark that the tier's packets get on the uplink: LE (lower effort, RFC 8622), CS0 to CS7, AF11 to AF43, EF, VA, or
     /// a number from 0 to 63. By default packets keep the mark that the pod gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::dscp")]
     pub dscp: Option<IntOrText>,
 
     /// Times at which other limits are in force. Not supported yet; refused unless empty.

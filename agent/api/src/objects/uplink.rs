@@ -144,6 +144,7 @@ pub struct UplinkInterface {
     /// Name of the interface (eth0, ppp0, …), which then belongs to no uplink without a name. By default the interfaces by
     /// which the node reaches public addresses: those of the default routes, also where they are halves (0.0.0.0/1) or in
     /// tables that rules choose.
+    #[schemars(length(max = 15))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 
