@@ -51,6 +51,7 @@ impl Reconciler {
         };
         self.datapath.look_at_attachments(&names, hooks, all_hooks);
         self.host = host;
+        self.has_looked = true;
         Ok(())
     }
 

@@ -82,6 +82,8 @@ pub struct Reconciler {
     stale_since: Option<Instant>,
     /// The node's facts, as of the last look.
     host: Host,
+    /// Not as long as no look has succeeded: an empty host is not "the node has no interfaces".
+    has_looked: bool,
     /// What the last round led to.
     last: Round,
     departed: Departed,
@@ -144,6 +146,7 @@ impl Reconciler {
             source_findings: Findings::default(),
             stale_since: None,
             host: Host::default(),
+            has_looked: false,
             last: Round::default(),
             departed: Departed::default(),
             resting: BTreeMap::new(),

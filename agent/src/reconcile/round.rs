@@ -32,7 +32,7 @@ impl Reconciler {
     /// When the node or the kernel cannot be read, so that nothing was tried.
     pub(super) async fn round(&mut self, cause: Cause) -> anyhow::Result<bool> {
         let start = Instant::now();
-        let look = matches!(cause, Cause::Network | Cause::Tick) || self.stats.rounds == 0;
+        let look = matches!(cause, Cause::Network | Cause::Tick) || !self.has_looked;
         if look {
             self.look(cause == Cause::Tick).await?;
         }
