@@ -103,35 +103,37 @@ impl HookKeeper {
         Ok(())
     }
 
-    /// Makes clsact where one of these changes attaches a program and there is none.
-    pub(super) async fn prepare(&mut self, netlink: &Netlink, host: &Host, changes: &[Change]) -> anyhow::Result<()> {
+    /// Makes clsact where one of these changes attaches a program and there is none. Returns what failed.
+    pub(super) async fn prepare(&mut self, netlink: &Netlink, host: &Host, changes: &[Change]) -> Vec<String> {
         let attached: BTreeSet<u32> = changes.iter().filter_map(attachment).map(|(ifindex, _)| ifindex).collect();
         let missing: Vec<u32> = attached
             .into_iter()
             .filter(|ifindex| self.bases.get(ifindex).is_none_or(|base| *base == Base::None))
             .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
         // Before they are made: an agent that dies in between must not leave a qdisc that nobody knows of.
         let mut recorded = self.recorded.clone();
         let entry = |ifindex: &u32| (*ifindex, RecordedHook { name: host.name(*ifindex), had_ingress: false });
         recorded.0.extend(missing.iter().map(entry));
-        self.save(recorded)?;
-        let mut not_ours = Vec::new();
+        if let Err(error) = self.save(recorded) {
+            return vec![format!("no clsact qdisc is made: {error:#}")];
+        }
+        let (mut not_ours, mut failed) = (Vec::new(), Vec::new());
         for ifindex in missing {
-            if netlink.add_clsact(ifindex).await? {
-                self.bases.insert(ifindex, Base::Clsact);
-            } else {
-                not_ours.push(ifindex);
+            match netlink.add_clsact(ifindex).await {
+                Ok(true) => drop(self.bases.insert(ifindex, Base::Clsact)),
+                Ok(false) => not_ours.push(ifindex),
+                Err(error) => {
+                    not_ours.push(ifindex);
+                    failed.push(format!("cannot make a clsact qdisc on {}: {error}", host.name(ifindex)));
+                }
             }
         }
-        if !not_ours.is_empty() {
-            let mut recorded = self.recorded.clone();
-            recorded.0.retain(|ifindex, _| !not_ours.contains(ifindex));
-            self.save(recorded)?;
+        let mut recorded = self.recorded.clone();
+        recorded.0.retain(|ifindex, _| !not_ours.contains(ifindex));
+        if let Err(error) = self.save(recorded) {
+            failed.push(format!("{error:#}"));
         }
-        Ok(())
+        failed
     }
 
     /// Takes clsact away where Weir made it and nothing stands on it any more, and forgets interfaces that are gone.

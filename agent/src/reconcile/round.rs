@@ -71,10 +71,10 @@ impl Reconciler {
             }
         }
         self.note_departures(&changes);
-        if !self.datapath.uses_tcx()
-            && let Err(error) = self.hooks.prepare(&self.netlink, &self.host, &changes).await
-        {
-            failures.add(None, PARTLY_APPLIED, format!("cannot make a clsact qdisc: {error:#}"));
+        if !self.datapath.uses_tcx() {
+            for error in self.hooks.prepare(&self.netlink, &self.host, &changes).await {
+                failures.add(None, PARTLY_APPLIED, error);
+            }
         }
         let (shaping, counting) =
             changes.split_at(changes.partition_point(|change| !only_counts(change, &rendered.state)));
