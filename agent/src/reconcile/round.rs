@@ -82,6 +82,9 @@ impl Reconciler {
         let before = if cause == Cause::Rest { std::mem::take(&mut self.last.failed) } else { Vec::new() };
         let shaped = self.apply(shaping, &before, &names, Duration::MAX);
         failures.add_changes(&shaped.failed, &rendered);
+        if shaped.failed.is_empty() {
+            self.remove_other_versions(&mut failures);
+        }
         self.health.policy_tried(failures.summary());
         let counted = self.apply(counting, &before, &names, SLICE.max(start.elapsed()));
         failures.add_changes(&counted.failed, &rendered);
@@ -105,16 +108,14 @@ impl Reconciler {
         for error in errors {
             self.last.failures.add(None, PARTLY_APPLIED, error);
         }
-        if counted.left == 0 && self.last.failed.is_empty() {
-            self.remove_other_versions();
-        }
         // A program that could not be attached is tried again with the others, on the next tick.
         let splitter_stands = self.last.rendered.awaits_splitter && self.last.failed.is_empty();
         Ok(counted.left > 0 || splitter_stands)
     }
 
-    /// Takes away what other versions of Weir attached, once everything of this one is in place.
-    fn remove_other_versions(&mut self) {
+    /// Takes away what other versions of Weir attached, once all that shapes of this one is in place: their programs would
+    /// write into the same packets.
+    fn remove_other_versions(&mut self, failures: &mut Failures) {
         if self.is_alone {
             return;
         }
@@ -127,7 +128,7 @@ impl Reconciler {
             }
             Err(error) => {
                 let error = format!("programs of another version of Weir are still attached: {error:#}");
-                self.last.failures.add(None, PARTLY_APPLIED, error);
+                failures.add(None, PARTLY_APPLIED, error);
             }
         }
     }
