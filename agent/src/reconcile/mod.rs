@@ -11,6 +11,7 @@ mod hooks;
 mod look;
 mod qdiscs;
 mod round;
+mod splitter;
 mod view;
 
 use std::{
@@ -84,6 +85,8 @@ pub struct Reconciler {
     host: Host,
     /// Not as long as no look has succeeded: an empty host is not "the node has no interfaces".
     has_looked: bool,
+    /// When Weir's own veth was last made.
+    splitter_made: Option<Instant>,
     /// What the last round led to.
     last: Round,
     departed: Departed,
@@ -147,6 +150,7 @@ impl Reconciler {
             stale_since: None,
             host: Host::default(),
             has_looked: false,
+            splitter_made: None,
             last: Round::default(),
             departed: Departed::default(),
             resting: BTreeMap::new(),

@@ -18,6 +18,7 @@ use super::{
     Cause, Reconciler, Round,
     attempts::{Attempts, Failed, attempt},
     failures::Failures,
+    splitter::Splitter,
 };
 use crate::{
     clock,
@@ -50,15 +51,15 @@ impl Reconciler {
         }
 
         let pacing = Pacing { policed: kept.policed, ..Pacing::default() };
-        if needs_splitter(&wanted, &pacing)
-            && self.host.splitter().is_none()
-            && let Err(error) = self.netlink.make_splitter().await
-        {
-            // Its event brings the next round, which uses it.
-            failures.add(None, PARTLY_APPLIED, format!("bursts are not split: {error}"));
-        }
         let names = self.host.names();
         let observed = self.datapath.observe(&names)?;
+        let mut splitter = Splitter::Kept;
+        if needs_splitter(&wanted, &pacing) {
+            match self.keep_splitter(&observed).await {
+                Ok(kept) => splitter = kept,
+                Err(error) => failures.add(None, PARTLY_APPLIED, error),
+            }
+        }
         let now = Instant::now();
         self.resting.retain(|_, since| now.saturating_duration_since(*since) < REST);
         let resting = self.resting.keys().copied().collect();
@@ -109,8 +110,8 @@ impl Reconciler {
             self.last.failures.add(None, PARTLY_APPLIED, error);
         }
         // A program that could not be attached is tried again with the others, on the next tick.
-        let splitter_stands = self.last.rendered.awaits_splitter && self.last.failed.is_empty();
-        Ok(counted.left > 0 || splitter_stands)
+        let awaits_splitter = splitter == Splitter::InUse || self.last.rendered.awaits_splitter;
+        Ok(counted.left > 0 || awaits_splitter && self.last.failed.is_empty())
     }
 
     /// Takes away what other versions of Weir attached, once all that shapes of this one is in place: their programs would
