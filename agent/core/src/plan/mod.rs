@@ -75,6 +75,10 @@ pub fn plan(observed: &KernelState, wanted: &KernelState) -> Vec<Change> {
     puts(&mut changes, &observed.tiers, &wanted.tiers, Change::PutTier);
     puts(&mut changes, &observed.pods, &wanted.pods, Change::PutPod);
     puts(&mut changes, &observed.interfaces, &wanted.interfaces, Change::PutInterface);
+    // An interface that leads to no uplink any more sends no burst to be split.
+    let old = observed.interfaces.iter().filter(|(ifindex, _)| !wanted.interfaces.contains_key(ifindex));
+    let unsplit = |(&ifindex, &old)| Change::PutInterface(ifindex, InterfaceConfig { port: 0, ..old });
+    changes.extend(old.filter(|(_, old)| old.port != 0).map(unsplit));
     puts(&mut changes, &observed.cgroups, &wanted.cgroups, Change::PutCgroup);
     puts(&mut changes, &observed.addresses, &wanted.addresses, Change::PutAddress);
 
@@ -100,6 +104,9 @@ fn stage(change: &Change, observed: &KernelState, wanted: &KernelState) -> u8 {
     let splits = |state: &KernelState, ifindex: &u32| {
         state.interfaces.get(ifindex).is_some_and(|interface| interface.flags & INTERFACE_SPLITTER != 0)
     };
+    let is_uplink = |state: &KernelState, ifindex: Option<&u32>| {
+        ifindex.is_some_and(|&ifindex| state.attached.contains(&(ifindex, Program::UplinkTx)))
+    };
     match change {
         Change::Reset(..) => 0,
         Change::AddExempt(..) | Change::PutPort(..) => 1,
@@ -113,15 +120,17 @@ fn stage(change: &Change, observed: &KernelState, wanted: &KernelState) -> u8 {
         Change::PutCgroup(..) | Change::PutAddress(..) => 8,
         Change::Attach(..) if only_counts(change, wanted) => u8::MAX,
         Change::Attach(..) => 9,
+        // Without the uplink's program, segments that come back would leave with the VLAN tag that carries their slot.
+        Change::RemovePort(port) if !is_uplink(wanted, observed.ports.get(port)) => 10,
+        Change::RemovePort(_) => 16,
         // Those that are on the way still come back.
-        Change::Detach(_, Program::SplitRx) => 16,
-        Change::RemoveInterface(ifindex) if splits(observed, ifindex) => 17,
-        Change::Detach(..) => 10,
-        Change::RemoveInterface(_) | Change::RemoveCgroup(_) | Change::RemoveAddress(_) => 11,
-        Change::RemovePod(_) => 12,
-        Change::RemoveTier(_) | Change::RemoveExempt(..) => 13,
-        Change::RemoveUplink(_) => 14,
-        Change::RemovePort(_) => 15,
+        Change::Detach(_, Program::SplitRx) => 17,
+        Change::RemoveInterface(ifindex) if splits(observed, ifindex) => 18,
+        Change::Detach(..) => 11,
+        Change::RemoveInterface(_) | Change::RemoveCgroup(_) | Change::RemoveAddress(_) => 12,
+        Change::RemovePod(_) => 13,
+        Change::RemoveTier(_) | Change::RemoveExempt(..) => 14,
+        Change::RemoveUplink(_) => 15,
     }
 }
 

@@ -126,3 +126,17 @@ fn a_new_owner_begins_at_zero_and_an_old_one_does_not() {
         [Change::Reset(Kind::Pod, 2), Change::PutPod(1, pod(1, 6)), Change::PutPod(2, pod(9, 5))]
     );
 }
+
+#[test]
+fn no_segment_meets_an_uplink_without_its_program() {
+    let mut from = KernelState {
+        uplinks: [(1, UplinkConfig { owner: [1; 16], ..Default::default() })].into(),
+        ..Default::default()
+    };
+    split_bursts(&mut from);
+    let changes = plan(&from, &KernelState::default());
+    let at = |change: Change| changes.iter().position(|other| *other == change).expect("it is planned");
+    let unsplit = at(Change::PutInterface(2, InterfaceConfig { port: 0, ..from.interfaces[&2] }));
+    let (port, program) = (at(Change::RemovePort(1)), at(Change::Detach(2, Program::UplinkTx)));
+    assert!(unsplit < port && port < program, "{changes:?}");
+}
