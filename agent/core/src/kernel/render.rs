@@ -209,19 +209,23 @@ impl Rendered {
             pod.flags |= POD_TAGGED;
             self.interface(ifindex, host).flags |= INTERFACE_TAGS;
             self.interface(master, host).flags |= INTERFACE_SHARED;
-            self.attach(master, Program::BridgeRx, host);
+            // A VRF takes the packets of its interfaces without passing them through its own hook (vrf_ip_rcv).
+            if host.bridge(ifindex).is_some() {
+                self.attach(master, Program::BridgeRx, host);
+            }
         }
         if host.blocked(ifindex).is_none() {
             self.state.attached.extend([(ifindex, Program::PodTx), (ifindex, Program::PodRx)]);
         }
     }
 
-    /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge has a place
-    /// for a program, and behind address translation nothing else is left.
+    /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge or VRF has a
+    /// place for a program, and behind address translation nothing else is left.
     fn note_taken_bridge(&mut self, key: &PodKey, pod: &DesiredPod, ifindex: u32, host: &Host) {
         let is_blocked = |ifindex: u32| host.blocked(ifindex).is_some();
         let Some(master) = host.shared_master(ifindex) else { return };
-        if pod.is_limited() && is_blocked(ifindex) && is_blocked(master) {
+        let has_hook = host.bridge(ifindex).is_some_and(|bridge| !is_blocked(bridge));
+        if pod.is_limited() && is_blocked(ifindex) && !has_hook {
             self.notes.push(Rejection {
                 object: ObjectRef { kind: "Pod".into(), name: key.to_string() },
                 location: None,
