@@ -65,6 +65,18 @@ impl Host {
         self.links.iter().filter(move |(_, link)| is_beside(link)).map(|(&ifindex, link)| (ifindex, link))
     }
 
+    /// The interfaces by which everything leaves that an interface leads to: itself, but of a bridge that some of `pods`,
+    /// interfaces of pods, are ports of, the wires. What these pods send goes from port to port and never leaves by the
+    /// bridge itself. A port that leads to a virtual machine is no wire; another container's cannot be told from one.
+    #[must_use]
+    pub fn ways_out(&self, ifindex: u32, pods: &BTreeSet<u32>) -> Vec<u32> {
+        let ports = self.links.iter().filter(|(port, _)| self.bridge(**port) == Some(ifindex));
+        let (of_pods, others): (Vec<_>, Vec<_>) = ports.partition(|(port, _)| pods.contains(port));
+        let is_wire = |link: &Link| !matches!(link.kind.as_deref(), Some("tun" | "netkit" | "vxlan" | "geneve"));
+        let wires: Vec<u32> = others.into_iter().filter(|(_, link)| is_wire(link)).map(|(&port, _)| port).collect();
+        if of_pods.is_empty() || wires.is_empty() { vec![ifindex] } else { wires }
+    }
+
     /// The bridge that an interface is a port of.
     #[must_use]
     pub fn bridge(&self, ifindex: u32) -> Option<u32> {

@@ -89,19 +89,15 @@ fn interfaces(
     add_note: &mut impl FnMut(&str, String),
 ) -> BTreeMap<u32, String> {
     let host = here.host;
-    let named = |ifindex: &u32| Some((*ifindex, host.links.get(ifindex)?.name.clone()));
-    let found: BTreeMap<u32, String> = match choice {
-        InterfaceChoice::DefaultRoute => host.default_routes.iter().filter_map(named).collect(),
-        InterfaceChoice::Named(name) => host
-            .links
-            .iter()
-            .filter(|(_, link)| link.name == *name)
-            .map(|(ifindex, _)| ifindex)
-            .filter_map(named)
-            .collect(),
+    let chosen: Vec<u32> = match choice {
+        InterfaceChoice::DefaultRoute => host.default_routes.clone(),
+        InterfaceChoice::Named(name) => {
+            host.links.iter().filter(|(_, link)| link.name == *name).map(|(&ifindex, _)| ifindex).collect()
+        }
     };
-    let (of_pods, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        found.into_iter().partition(|(ifindex, _)| pods.contains(ifindex));
+    let found = chosen.into_iter().flat_map(|ifindex| host.ways_out(ifindex, pods));
+    let found = found.filter_map(|ifindex| Some((ifindex, host.links.get(&ifindex)?.name.clone())));
+    let (of_pods, others): (BTreeMap<_, _>, BTreeMap<_, _>) = found.partition(|(ifindex, _)| pods.contains(ifindex));
     if let Some(interface) = of_pods.values().next() {
         add_note(reasons::INTERFACE_OF_POD, format!("interface {interface} is a pod's own and leads to no uplink"));
     } else if others.is_empty() {

@@ -102,6 +102,27 @@ fn fragments_are_held() -> Result<()> {
 }
 
 #[test]
+fn a_pod_on_the_uplinks_own_bridge_is_held() -> Result<()> {
+    let world = World::new()?;
+    world.limit()?;
+    let pod = world.pod("seed", PodOptions::bridged(), BULK)?;
+    world.lab.put_nic_on_a_bridge(&world.node, "br0")?;
+    // As the CNI plugin bridge does it on a LAN: the pod has an address of its own there, which nothing translates.
+    let (address, router) = (world.lab.free_address(), world.lab.router().lan_address());
+    world.node.ns().ip(&[format!("link set {} master br0", pod.host_interface())])?;
+    pod.ns().ip(&[
+        "addr flush dev eth0".to_owned(),
+        format!("addr add {address}/24 dev eth0"),
+        format!("route add default via {router}"),
+    ])?;
+    let mut object = pod_object(&pod, BULK);
+    object["status"] = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
+    world.node.objects().apply("pod-seed.yaml", &[object])?;
+    let _agent = world.agent()?;
+    world.ensure_held("on the uplink's own bridge", &pod, false)
+}
+
+#[test]
 fn a_pod_behind_a_macvlan_is_held_by_its_sockets() -> Result<()> {
     let world = World::new()?;
     world.limit()?;

@@ -87,6 +87,28 @@ fn a_bridge_and_its_port_lead_to_one_uplink() {
 }
 
 #[test]
+fn of_a_bridge_that_pods_are_on_the_wires_lead_to_the_uplink() {
+    let mut host = host();
+    host.links.insert(9, Link { kind: Some("bridge".to_owned()), ..ethernet("br0") });
+    host.links.insert(20, Link { kind: Some("tun".to_owned()), ..ethernet("vnet0") });
+    for port in [3, 11, 20] {
+        host.links.get_mut(&port).unwrap().master = Some(9);
+    }
+    host.default_routes = vec![9];
+    let interfaces = |world: &World, host: &Host| desired(world, host, NODE).0.uplinks["wan"].interfaces.clone();
+    let bridge = [(9, "br0".to_owned())].into();
+    assert_eq!(interfaces(&world(), &host), bridge, "no port is a pod's");
+
+    let mut world = world();
+    world.pods.insert(key("a"), pod("10.1.0.1"));
+    assert_eq!(interfaces(&world, &host), [(3, "eth1".to_owned())].into());
+    world.uplinks.get_mut("wan").unwrap().interface = InterfaceChoice::Named("br0".to_owned());
+    assert_eq!(interfaces(&world, &host), [(3, "eth1".to_owned())].into());
+    host.links.get_mut(&3).unwrap().master = None;
+    assert_eq!(interfaces(&world, &host), bridge, "it has no wire");
+}
+
+#[test]
 fn a_pods_own_interface_leads_to_no_uplink() {
     let mut world = world();
     world.pods.insert(key("a"), pod("10.1.0.1"));
