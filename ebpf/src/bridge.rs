@@ -4,7 +4,6 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 use weir_common::{
     identity::Handoff,
     reason::{Exit, Program},
-    tag::tag_of_slot,
 };
 
 use crate::{
@@ -36,7 +35,7 @@ fn tag_again(ctx: &TcContext) -> Exit {
     let packet = Packet::new(ctx, entry.l2_len);
     // What stands there may be another program's number.
     if let Some(slot) = sender::slot_of_source(&packet) {
-        packet.set_queue_mapping(tag_of_slot(slot));
+        packet.set_tag(slot);
         return Exit::Tagged;
     }
     if sender::tag(&packet).is_some() { Exit::Tagged } else { Exit::NoPod }

@@ -28,6 +28,18 @@ mod programs {
         NEXT
     }
 
+    /// Clears all that a packet can carry a pod's slot in.
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "forget")]
+    fn forgets(skb: *mut __sk_buff) -> i32 {
+        // SAFETY: as above.
+        unsafe {
+            (*skb).queue_mapping = 0;
+            (*skb).tc_index = 0;
+        }
+        NEXT
+    }
+
     /// Writes an endpoint's id into `queue_mapping`, as Cilium's bandwidth manager does.
     #[unsafe(no_mangle)]
     #[unsafe(link_section = "rewrite")]

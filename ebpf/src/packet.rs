@@ -8,7 +8,10 @@ use aya_ebpf::{
     },
     programs::TcContext,
 };
-use weir_common::identity::{Address, Traits, mapped};
+use weir_common::{
+    identity::{Address, Traits, mapped},
+    tag::{slot_of_tag, tag_of_slot},
+};
 use weir_ebpf::{dscp, line::Lengths};
 
 /// Verdict that lets the next program on the hook run, and then the packet pass: `TCX_NEXT`, and `TC_ACT_UNSPEC` in
@@ -71,17 +74,39 @@ impl Packet {
         Self { skb: ctx.skb.skb, l2_len: u32::from(l2_len) }
     }
 
-    /// `skb->queue_mapping`.
+    /// The slot that the packet carries: in `queue_mapping`, or for a fragment that the node has made in `tc_index`, which
+    /// `ip_copy_metadata` copies.
     #[inline(always)]
-    pub(crate) fn queue_mapping(&self) -> u32 {
-        // SAFETY: the context outlives the program; the verifier allows this field for SCHED_CLS.
-        unsafe { (*self.skb).queue_mapping }
+    pub(crate) fn tag(&self) -> Option<u16> {
+        // SAFETY: the context outlives the program; the verifier allows these fields for SCHED_CLS.
+        let (first, second) = unsafe { ((*self.skb).queue_mapping, (*self.skb).tc_index) };
+        slot_of_tag(first).or_else(|| slot_of_tag(second))
     }
 
+    /// Writes a slot into the packet.
     #[inline(always)]
-    pub(crate) fn set_queue_mapping(&self, value: u32) {
-        // SAFETY: as above; writable since 4.3 (`tc_cls_act_is_valid_access`).
-        unsafe { (*self.skb).queue_mapping = value }
+    pub(crate) fn set_tag(&self, slot: u16) {
+        let tag = tag_of_slot(slot);
+        // SAFETY: as above; both are writable (`tc_cls_act_is_valid_access`), the first since 4.3.
+        unsafe {
+            (*self.skb).queue_mapping = tag;
+            (*self.skb).tc_index = tag;
+        }
+    }
+
+    /// Takes this slot out of the packet.
+    #[inline(always)]
+    pub(crate) fn clear_tag(&self, slot: u16) {
+        let tag = tag_of_slot(slot);
+        // SAFETY: as above.
+        unsafe {
+            if (*self.skb).queue_mapping == tag {
+                (*self.skb).queue_mapping = 0;
+            }
+            if (*self.skb).tc_index == tag {
+                (*self.skb).tc_index = 0;
+            }
+        }
     }
 
     /// The interface by which the packet entered the node's IP layer; 0 for one that was made here.

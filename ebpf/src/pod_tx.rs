@@ -5,7 +5,6 @@ use weir_common::{
     config::{INTERFACE_SAMPLES, INTERFACE_TAGS},
     limits::SAMPLE_EVERY,
     reason::{Exit, Program},
-    tag::tag_of_slot,
 };
 
 use crate::{
@@ -36,7 +35,7 @@ fn count_and_tag(ctx: &TcContext) -> Exit {
     let slot = interface.slot;
     let packet = Packet::new(ctx, interface.l2_len);
     if interface.flags & INTERFACE_TAGS != 0 {
-        packet.set_queue_mapping(tag_of_slot(slot));
+        packet.set_tag(slot);
     }
     let Some(traffic) = POD_TRAFFIC.get_ptr_mut(u32::from(slot)) else {
         return Exit::NoMapValue;

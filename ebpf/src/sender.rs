@@ -6,8 +6,8 @@
 //! 1. `skb->skb_iif`, if it is a pod's own interface. Routing, masquerading, `bpf_redirect_neigh` and a detour through an
 //!    ifb leave it as it is.
 //! 2. For a packet that entered over a bridge or VRF, which puts itself in the place of the pod's interface: the slot in
-//!    `queue_mapping` that `pod_tx` or `bridge_rx` wrote, and behind another bridge what `bridge_tx` handed over. Values of
-//!    others are neither read nor cleared.
+//!    `queue_mapping` that `pod_tx` or `bridge_rx` wrote (in `tc_index` too, which fragments that the node makes inherit),
+//!    and behind another bridge what `bridge_tx` handed over. Values of others are neither read nor cleared.
 //! 3. The source address, where it is a pod's of this node.
 //! 4. For a packet that was made here: the cgroup of its socket. hostNetwork pods, and pods whose packets come by another
 //!    way than a veth and keep their socket (macvlan, netkit, BPF host routing).
@@ -17,7 +17,6 @@ use weir_common::{
     counters::Unknown,
     identity::Handoff,
     limits::MAX_CGROUP_LEVEL,
-    tag::slot_of_tag,
 };
 
 use crate::{
@@ -63,7 +62,7 @@ impl Sender {
 #[inline(always)]
 fn carried(packet: &Packet, flags: u8) -> Option<u16> {
     if let Some(slot) = tag(packet) {
-        packet.set_queue_mapping(0);
+        packet.clear_tag(slot);
         return Some(slot);
     }
     if flags & INTERFACE_PORT == 0 {
@@ -77,10 +76,10 @@ fn carried(packet: &Packet, flags: u8) -> Option<u16> {
     if is_of_this_flow { Some(slot as u16) } else { None }
 }
 
-/// The slot in a packet's `queue_mapping`, if a pod that is marked in this way has it.
+/// The slot that a packet carries, if a pod that is marked in this way has it.
 #[inline(always)]
 pub(crate) fn tag(packet: &Packet) -> Option<u16> {
-    let slot = slot_of_tag(packet.queue_mapping())?;
+    let slot = packet.tag()?;
     let pod = PODS.get(u32::from(slot))?;
     if pod.flags & POD_TAGGED == 0 { None } else { Some(slot) }
 }

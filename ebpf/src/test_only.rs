@@ -2,11 +2,7 @@
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
-use crate::{
-    bridge,
-    packet::{NEXT_PROGRAM, Packet},
-    pod_tx, uplink_tx,
-};
+use crate::{bridge, packet::NEXT_PROGRAM, pod_tx, uplink_tx};
 
 /// Sets `queue_mapping` from `mark` and does nothing else: what a run costs besides the program.
 #[classifier]
@@ -42,13 +38,12 @@ pub(crate) fn uplink_tx_marked(ctx: TcContext) -> i32 {
 
 #[inline(always)]
 fn tag_from_mark(ctx: &TcContext) {
-    // SAFETY: read of the context's own field.
-    let mark = unsafe { (*ctx.skb.skb).mark };
-    Packet::new(ctx, 0).set_queue_mapping(mark);
+    // SAFETY: reads and writes of the context's own fields.
+    unsafe { (*ctx.skb.skb).queue_mapping = (*ctx.skb.skb).mark };
 }
 
 #[inline(always)]
 fn mark_from_tag(ctx: &TcContext) {
-    // SAFETY: write of the context's own field.
-    unsafe { (*ctx.skb.skb).mark = Packet::new(ctx, 0).queue_mapping() };
+    // SAFETY: as above.
+    unsafe { (*ctx.skb.skb).mark = (*ctx.skb.skb).queue_mapping };
 }

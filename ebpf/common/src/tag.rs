@@ -1,6 +1,7 @@
-//! How a packet carries its pod from the veth to the uplink: in `skb->queue_mapping`.
+//! How a packet carries its pod from the veth to the uplink: in `skb->queue_mapping`, and for the fragments that the node
+//! makes of it in `skb->tc_index`, which they inherit (`ip_copy_metadata`).
 //!
-//! The kernel keeps that field over routing, bridging and address translation, but also uses it for the receive queue
+//! The kernel keeps the first field over routing, bridging and address translation, but also uses it for the receive queue
 //! of a NIC (queue + 1, `skb_record_rx_queue` in `include/linux/skbuff.h`). A tag therefore starts above any receive
 //! queue that a NIC has, so that forwarded packets of other interfaces are never taken for a pod's.
 
@@ -12,7 +13,7 @@ use crate::limits::MAX_SLOTS;
 /// value by repeated subtraction.
 pub const TAG_BASE: u32 = 1024;
 
-/// What `queue_mapping` is set to for a pod's packet.
+/// What both fields are set to for a pod's packet.
 #[must_use]
 #[inline(always)]
 #[allow(clippy::inline_always)]
@@ -20,12 +21,12 @@ pub const fn tag_of_slot(slot: u16) -> u32 {
     TAG_BASE + slot as u32
 }
 
-/// The slot that a `queue_mapping` stands for, if it is a tag.
+/// The slot that a field's value stands for, if it is a tag.
 #[must_use]
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub const fn slot_of_tag(queue_mapping: u32) -> Option<u16> {
-    let slot = queue_mapping.wrapping_sub(TAG_BASE);
+pub const fn slot_of_tag(value: u32) -> Option<u16> {
+    let slot = value.wrapping_sub(TAG_BASE);
     if slot == 0 || slot >= MAX_SLOTS {
         return None;
     }

@@ -25,7 +25,7 @@ fn a_tier_whose_packets_lose_their_pod_says_so() -> Result<()> {
     let _agent = world.agent()?;
     let node = world.node.ns();
     // Behind Weir's program on the bridge, and before the address is translated.
-    filter(node, "cni0", "ingress protocol all prio 9", "zero")?;
+    filter(node, "cni0", "ingress protocol all prio 9", "forget")?;
     let _flood = flood(&world, seed.ns(), false)?;
     world.wait_noted(&tier(), "IdentityLost")?;
     let status = world.status()?;

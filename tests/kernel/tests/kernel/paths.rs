@@ -102,6 +102,30 @@ fn fragments_are_held() -> Result<()> {
 }
 
 #[test]
+fn fragments_that_the_node_makes_are_held() -> Result<()> {
+    let world = masquerading()?;
+    let pod = world.pod("bridged", PodOptions::bridged(), BULK)?;
+    // The pods' network has a longer MTU than the line, and the pod does not ask for fragments to be avoided.
+    let node = world.node.ns();
+    node.ip(&[format!("link set {} mtu 4500", pod.host_interface()), "link set cni0 mtu 4500".to_owned()])?;
+    pod.ns().ip(&["link set eth0 mtu 4500"])?;
+    pod.ns().sysctl("net/ipv4/ip_no_pmtu_disc", "1")?;
+    let _agent = world.agent()?;
+    let made = || -> Result<u64> {
+        let text = node.run(&["nstat", "-az", "IpFragCreates"])?;
+        let count = text.split_whitespace().skip_while(|word| *word != "IpFragCreates").nth(1);
+        count.and_then(|count| count.parse().ok()).context("nstat has no IpFragCreates")
+    };
+    let before = made()?;
+    let options = CallOptions { rate: 330, size: 4_000, segment: 0 };
+    let _flood = Call::start(pod.ns(), world.lab.internet().at(DISCARD), options)?;
+    std::thread::sleep(Duration::from_secs(1));
+    world.ensure_arrives("fragments made by the node", CEILING_MBIT, 0.5..=1.1)?;
+    ensure!(made()? > before, "the node has made no fragments");
+    Ok(())
+}
+
+#[test]
 fn a_pod_on_the_uplinks_own_bridge_is_held() -> Result<()> {
     let world = World::new()?;
     world.limit()?;
