@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use netlink_packet_core::{DecodeError, Parseable};
+use netlink_packet_core::{DecodeError, ErrorContext, NlasIterator, parse_u32};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
@@ -15,6 +15,23 @@ use nix::errno::Errno;
 
 use super::links::Peer;
 use crate::net::{Error, Result, channel::Channel};
+
+/// `struct ifaddrmsg`: family u8, prefix length u8, flags u8, scope u8, index u32 (`linux/if_addr.h`).
+const HEADER_BYTES: usize = 8;
+
+/// Address attributes (`linux/if_addr.h`).
+mod ifa {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const LOCAL: u16 = 2;
+}
+
+/// An address on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OnInterface {
+    ifindex: u32,
+    address: IpAddr,
+    prefix: u8,
+}
 
 /// The addresses of each peer that has any, link-local IPv6 left out: every interface has one, and no pod is known by
 /// it.
@@ -28,7 +45,7 @@ pub(super) fn read(
     let namespaces: BTreeSet<i32> = peers.iter().map(|peer| peer.nsid).collect();
     let mut addresses = BTreeMap::new();
     for nsid in namespaces {
-        for (ifindex, address) in namespace(channel, nsid)? {
+        for OnInterface { ifindex, address, .. } in namespace(channel, nsid)? {
             let peer = Peer { nsid, ifindex };
             if peers.contains(&peer) {
                 addresses.entry(peer).or_insert_with(BTreeSet::new).insert(address);
@@ -41,15 +58,12 @@ pub(super) fn read(
 /// Returns the networks of the addresses in this namespace, with the interface of each.
 pub(super) fn own_networks(channel: &mut Channel) -> Result<Vec<(u32, IpNet)>> {
     let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    channel.dump("list the addresses", &request, |payload| Ok(own_network(&AddressMessage::parse(payload)?)))
+    let found = channel.dump("list the addresses", &request, parse)?;
+    let network = |found: OnInterface| Some((found.ifindex, IpNet::new(found.address, found.prefix).ok()?.trunc()));
+    Ok(found.into_iter().filter_map(network).collect())
 }
 
-fn own_network(message: &AddressMessage) -> Option<(u32, IpNet)> {
-    let (ifindex, address) = own_address(message)?;
-    Some((ifindex, IpNet::new(address, message.header.prefix_len).ok()?.trunc()))
-}
-
-fn namespace(channel: &mut Channel, nsid: i32) -> Result<Vec<(u32, IpAddr)>> {
+fn namespace(channel: &mut Channel, nsid: i32) -> Result<Vec<OnInterface>> {
     let mut request = AddressMessage::default();
     request.attributes = vec![AddressAttribute::TargetNetNsId(nsid)];
     let action = format!("list the addresses in network namespace {nsid}");
@@ -65,18 +79,30 @@ fn namespace(channel: &mut Channel, nsid: i32) -> Result<Vec<(u32, IpAddr)>> {
     }
 }
 
-fn parse(payload: &[u8]) -> std::result::Result<Option<(u32, IpAddr)>, DecodeError> {
-    Ok(own_address(&AddressMessage::parse(payload)?))
+/// `IFA_LOCAL` is the interface's own address where both are given: on a point-to-point link `IFA_ADDRESS` is the
+/// other side's (`linux/if_addr.h`). Other attributes are not looked at: a label may be no text.
+fn parse(payload: &[u8]) -> std::result::Result<Option<OnInterface>, DecodeError> {
+    if payload.len() < HEADER_BYTES {
+        return Err(DecodeError::buffer_too_small(payload.len(), HEADER_BYTES));
+    }
+    let (prefix, ifindex) = (payload[1], parse_u32(&payload[4..8])?);
+    let (mut local, mut other) = (None, None);
+    for attribute in NlasIterator::new(&payload[HEADER_BYTES..]) {
+        let attribute = attribute.with_context(|| format!("an address of link {ifindex}"))?;
+        match attribute.kind() {
+            ifa::LOCAL => local = ip(attribute.value()),
+            ifa::ADDRESS => other = ip(attribute.value()),
+            _ => {}
+        }
+    }
+    let own = local.or(other).filter(|address| !link_local(*address));
+    Ok(own.map(|address| OnInterface { ifindex, address, prefix }))
 }
 
-/// `IFA_LOCAL` is the interface's own address where both are given: on a point-to-point link `IFA_ADDRESS` is the
-/// other side's (`linux/if_addr.h`).
-fn own_address(message: &AddressMessage) -> Option<(u32, IpAddr)> {
-    let find = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
-    let local = find(|attribute| if let AddressAttribute::Local(address) = attribute { Some(*address) } else { None });
-    let other =
-        || find(|attribute| if let AddressAttribute::Address(address) = attribute { Some(*address) } else { None });
-    local.or_else(other).filter(|address| !link_local(*address)).map(|address| (message.header.index, address))
+/// Reads an address in network byte order.
+pub(super) fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 fn link_local(address: IpAddr) -> bool {
@@ -85,34 +111,45 @@ fn link_local(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_core::Emitable;
+
     use super::*;
 
-    fn message(attributes: Vec<AddressAttribute>) -> AddressMessage {
+    fn parsed(attributes: Vec<AddressAttribute>) -> Option<OnInterface> {
         let mut message = AddressMessage::default();
-        message.header.index = 3;
+        (message.header.index, message.header.prefix_len) = (3, 24);
         message.attributes = attributes;
-        message
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        // IFA_LABEL of four bytes that are no text.
+        bytes.extend([8, 0, 3, 0, b'e', 0xe9, 0xff, 0]);
+        parse(&bytes).expect("well-formed")
     }
 
-    fn ip(text: &str) -> IpAddr {
+    fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
 
     #[test]
     fn the_own_end_of_a_point_to_point_link_counts() {
-        let both = message(vec![AddressAttribute::Address(ip("10.0.0.1")), AddressAttribute::Local(ip("10.0.0.2"))]);
-        assert_eq!(own_address(&both), Some((3, ip("10.0.0.2"))));
+        let (other, own) = (address("10.0.0.1"), address("10.0.0.2"));
+        let both = parsed(vec![AddressAttribute::Address(other), AddressAttribute::Local(own)]);
+        assert_eq!(both, Some(OnInterface { ifindex: 3, address: own, prefix: 24 }));
     }
 
     #[test]
     fn ipv6_has_only_the_address() {
-        let global = message(vec![AddressAttribute::Address(ip("2001:db8::7"))]);
-        assert_eq!(own_address(&global), Some((3, ip("2001:db8::7"))));
+        let global = parsed(vec![AddressAttribute::Address(address("2001:db8::7"))]);
+        assert_eq!(global.map(|found| found.address), Some(address("2001:db8::7")));
     }
 
     #[test]
     fn link_local_addresses_name_nobody() {
-        let local = message(vec![AddressAttribute::Address(ip("fe80::1"))]);
-        assert_eq!(own_address(&local), None);
+        assert_eq!(parsed(vec![AddressAttribute::Address(address("fe80::1"))]), None);
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error() {
+        assert!(parse(&[0; HEADER_BYTES - 1]).is_err());
     }
 }

@@ -74,7 +74,7 @@ fn parse(payload: &[u8]) -> std::result::Result<(u32, Seen), DecodeError> {
         let attribute = attribute.with_context(|| format!("link {ifindex}"))?;
         let value = attribute.value();
         match attribute.kind() {
-            ifla::IFNAME => link.name = parse_string(value)?,
+            ifla::IFNAME => link.name = name(value),
             ifla::LINK => below = Some(parse_u32(value)?),
             ifla::MASTER => link.master = Some(parse_u32(value)?),
             ifla::LINKINFO => link.kind = kind(value)?,
@@ -93,6 +93,12 @@ fn parse(payload: &[u8]) -> std::result::Result<(u32, Seen), DecodeError> {
     };
     link.lower = below.filter(|below| nsid.is_none() && *below != ifindex && *below != 0);
     Ok((ifindex, Seen { link, peer }))
+}
+
+/// A name for a person. The kernel allows any bytes but white space, `/` and `:` (`dev_valid_name`, `net/core/dev.c`).
+pub(super) fn name(value: &[u8]) -> String {
+    let bytes = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn kind(info: &[u8]) -> std::result::Result<Option<String>, DecodeError> {
@@ -157,6 +163,12 @@ mod tests {
     fn a_namespace_without_an_id_is_not_asked() {
         let (_, seen) = link("veth", &[number(ifla::LINK, 2), number(ifla::LINK_NETNSID, u32::MAX)]);
         assert_eq!((seen.link.lower, seen.peer), (None, None));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_no_link() {
+        let (_, seen) = link("veth", &[attribute(ifla::IFNAME, b"caf\xe9\0")]);
+        assert_eq!(seen.link.name, "caf\u{fffd}");
     }
 
     #[test]
