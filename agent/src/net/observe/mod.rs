@@ -8,6 +8,7 @@ mod counters;
 mod inside;
 mod links;
 mod routes;
+mod senders;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,6 @@ pub use counters::LinkCounters;
 
 use super::{Netlink, Result, channel::Channel};
 use links::Seen;
-use routes::Sender;
 
 impl Netlink {
     /// Reads links, the ways to the internet and the addresses behind veths. Cgroups and what blocks the hooks of an
@@ -48,18 +48,7 @@ fn observe(channel: &mut Channel) -> Result<Host> {
     }
     let links: BTreeMap<_, _> = seen.into_iter().map(|(ifindex, seen)| (ifindex, seen.link)).collect();
     let mut host = Host { links, ..Host::default() };
-    host.default_routes = routes::public_interfaces(channel, &senders(&host))?;
+    let senders = senders::senders(&host, &senders::rules(channel)?);
+    host.default_routes = routes::public_interfaces(channel, &senders)?;
     Ok(host)
-}
-
-/// One pod of each address family whose way to the internet is looked up: rules may send what is forwarded elsewhere than
-/// what the node sends itself.
-fn senders(host: &Host) -> Vec<Sender> {
-    let of_family = |is_v4: bool| {
-        host.links.iter().find_map(|(&ifindex, link)| {
-            let address = link.inside.iter().find(|address| address.is_ipv4() == is_v4 && !address.is_loopback())?;
-            Some(Sender { ifindex: host.shared_master(ifindex).unwrap_or(ifindex), address: *address })
-        })
-    };
-    [true, false].into_iter().filter_map(of_family).collect()
 }

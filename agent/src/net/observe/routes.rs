@@ -17,6 +17,7 @@ use netlink_packet_route::{
 };
 use nix::errno::Errno;
 
+use super::senders::Sender;
 use crate::net::{Error, Result, channel::Channel};
 
 /// An address in each eighth of the IPv4 unicast space, so that halves and quarters that lead elsewhere are seen.
@@ -40,13 +41,6 @@ const PUBLIC_V6: [Ipv6Addr; 5] = [
 /// A route to a longer prefix leads to one place and not to the internet.
 const LONGEST_V4: u8 = 8;
 const LONGEST_V6: u8 = 12;
-
-/// Somebody whose packets are forwarded: by which interface they come, and from which address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sender {
-    pub(super) ifindex: u32,
-    pub(super) address: IpAddr,
-}
 
 /// Returns the ifindex of each interface by which the node itself or one of `senders` reaches public addresses: IPv4
 /// first, without repetition.

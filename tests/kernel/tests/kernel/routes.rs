@@ -43,6 +43,7 @@ fn second_nic(world: &World) -> Result<()> {
 #[test]
 fn the_uplink_is_where_public_addresses_are_reached() -> Result<()> {
     let world = World::new()?;
+    let _other = world.pod("other", PodOptions::default(), BULK)?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     second_nic(&world)?;
     let _agent = world.agent()?;
@@ -62,6 +63,15 @@ fn the_uplink_is_where_public_addresses_are_reached() -> Result<()> {
     wait_interfaces(&world, "wan", &["lte0"])?;
     node.ip(&["rule del priority 100"])?;
     wait_interfaces(&world, "wan", &["eth0"])?;
+
+    // Rules that send the pod alone elsewhere, not the first that is asked.
+    let pod = seed.addresses()[0];
+    for rule in [format!("from {pod} table 52"), format!("iif {} table 52", seed.host_interface())] {
+        node.ip(&[format!("rule add priority 100 {rule}")])?;
+        wait_interfaces(&world, "wan", &["eth0", "lte0"])?;
+        node.ip(&["rule del priority 100"])?;
+        wait_interfaces(&world, "wan", &["eth0"])?;
+    }
 
     // Two paths of one route: both lead to the one line, whose clock they share.
     let router = world.lab.router().lan_address();
