@@ -1,5 +1,6 @@
 //! Every program loads, verifies, and does with a made-up packet what it should, by each of its ways out.
 
+mod cost;
 mod near;
 mod pacing;
 mod pins;

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use weir_common::reason::{Exit, Program};
-use weir_load_tests::frame;
 
 use super::fixture::{interface_of, slot};
+use crate::frame;
 
 const INTERNET: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 const INTERNET_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
@@ -33,8 +33,6 @@ pub(crate) struct Case {
     pub(crate) frame: Vec<u8>,
     /// Slot of the pod by whose interface the packet came; `uplink_tx` alone looks at it.
     pub(crate) slot: Option<u16>,
-    /// The packet's socket wants it to leave late, beyond half the horizon.
-    pub(crate) late: bool,
     /// Whether the interface is known.
     pub(crate) configured: bool,
 }
@@ -69,7 +67,7 @@ pub(crate) fn all() -> Vec<Case> {
             exit: Exit::Marked,
             frame: frame::ipv4(INTERNET, ECT0, FULL_FRAME),
             mode: Mode::OnceOver(PACED),
-            late: true,
+            slot: Some(slot::MARKED),
             ..paced()
         },
         Case { name: "dropped by horizon, IPv4", exit: Exit::DropHorizon, slot: Some(slot::DROPPED), ..paced() },
@@ -84,7 +82,6 @@ fn uplink(name: &'static str, frame: Vec<u8>) -> Case {
         mode: Mode::Repeated,
         frame,
         slot: None,
-        late: false,
         configured: true,
     }
 }

@@ -13,7 +13,8 @@ use weir_core::{
     plan::plan,
     snapshot::Snapshot,
 };
-use weir_load_tests::bpffs::BpfFs;
+
+use crate::bpffs::BpfFs;
 
 /// The device that `BPF_PROG_TEST_RUN` uses without further words: the loopback interface.
 const LOOPBACK: u32 = 1;
@@ -21,7 +22,10 @@ const UPLINK: u16 = 1;
 /// As the default lower effort (RFC 8622).
 const LE: u8 = 1;
 /// H is fixed here, so that one case does not change another one's.
-pub(crate) const HORIZON_NS: u32 = 40_000_000;
+const HORIZON_NS: u32 = 40_000_000;
+/// Full packets for which a ceiling has room: at the lowest rate these are 16 minutes, of which a clock can lead by ten.
+pub(crate) const ROOM_PACKETS: u32 = 80;
+const FULL_PACKET: u32 = 1514;
 
 /// Pods that are treated differently, by slot.
 pub(crate) mod slot {
@@ -33,8 +37,11 @@ pub(crate) mod slot {
     pub(crate) const LIMITED: u16 = 3;
     /// In no tier.
     pub(crate) const INTERACTIVE: u16 = 4;
-    /// Over its ceiling after the first packet.
+    /// Over its ceiling after the first [`super::ROOM_PACKETS`].
     pub(crate) const DROPPED: u16 = 5;
+    /// So far behind its ceiling that it waits for as long as a clock can lead, which is more than half of what its ceiling
+    /// allows.
+    pub(crate) const MARKED: u16 = 6;
 }
 
 /// The interface of the pod with a slot.
@@ -59,6 +66,8 @@ impl Fixture {
             horizon_min_ns: HORIZON_NS,
             horizon_max_ns: HORIZON_NS,
             burst_ns: 1_000_000,
+            room_bytes: ROOM_PACKETS * FULL_PACKET,
+            reserve_ns: HORIZON_NS,
             ..UplinkConfig::default()
         };
         let tier =
@@ -79,7 +88,8 @@ impl Fixture {
             pod(slot::DSCP, 2, 0),
             pod(slot::LIMITED, 3, fast),
             pod(slot::INTERACTIVE, 0, 0),
-            pod(slot::DROPPED, 1, cost_of_rate(MIN_RATE)),
+            pod(slot::DROPPED, 1, cost_of_rate(1_000_000)),
+            pod(slot::MARKED, 1, cost_of_rate(MIN_RATE)),
         ];
         let interface = InterfaceConfig { l2_len: 14, ..InterfaceConfig::default() };
         let exempt = DEFAULT_EXEMPT.iter().map(|network| Ok((UPLINK, network.parse()?)));
