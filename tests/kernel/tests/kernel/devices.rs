@@ -27,18 +27,20 @@ fn is_shaped(world: &World, device: &str, carrier: &str) -> Result<()> {
     let interface = json!({"name": device});
     world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "0%", "interface": interface}))?;
     world.tier(&json!({"ceiling": "4M"}))?;
-    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let pods = [world.pod("routed", PodOptions::default(), BULK)?, world.pod("bridged", PodOptions::bridged(), BULK)?];
     let before = node.qdiscs(carrier)?[0].kind.clone();
     let agent = world.agent()?;
 
     let kinds = (node.qdiscs(device)?[0].kind.clone(), node.qdiscs(carrier)?[0].kind.clone());
     ensure!(kinds == ("noqueue".to_owned(), "fq".to_owned()), "{device} has {}, {carrier} has {}", kinds.0, kinds.1);
     let to = format!("{BEYOND}:9").parse()?;
-    let flood = Call::start(seed.ns(), to, CallOptions { rate: 1_000, size: 1_400, segment: 0 })?;
-    std::thread::sleep(SETTLE);
-    world.ensure_rate_of(carrier, "under the ceiling", 4.0, 0.95..=1.03)?;
+    for pod in &pods {
+        let _flood = Call::start(pod.ns(), to, CallOptions { rate: 1_000, size: 1_400, segment: 0 })?;
+        std::thread::sleep(SETTLE);
+        world.ensure_rate_of(carrier, &format!("the {} pod under the ceiling", pod.name()), 4.0, 0.95..=1.03)?;
+    }
 
-    drop((flood, agent));
+    drop(agent);
     world.cleanup()?;
     let after = node.qdiscs(carrier)?[0].kind.clone();
     ensure!(after == before, "{carrier} had {before}, and after cleanup has {after}");

@@ -260,6 +260,26 @@ fn cleanup_takes_away_what_weir_made_and_nothing_else() -> Result<()> {
 }
 
 #[test]
+fn an_interface_with_the_name_of_an_earlier_one_has_programs_of_its_own() -> Result<()> {
+    let world = World::with(None, NodeOptions { masquerade: Masquerade::RandomPorts, ..NodeOptions::default() })?;
+    world.limit()?;
+    let options = PodOptions { host_number: Some(77), ..PodOptions::bridged() };
+    let first = world.pod("first", options, BULK)?;
+    let name = first.host_interface().to_owned();
+    let agent = world.agent()?;
+    world.ensure_held("the first", &first, false)?;
+    // It goes and another comes, while no agent looks.
+    agent.kill()?;
+    world.node.objects().remove_pod(&first)?;
+    drop(first);
+    let second = world.pod("second", options, BULK)?;
+    ensure!(second.host_interface() == name, "{} is not {name}", second.host_interface());
+    let agent = world.agent()?;
+    world.ensure_held("the second", &second, false)?;
+    ensure_counted(&world, &agent, &[second])
+}
+
+#[test]
 fn pins_of_interfaces_that_are_gone_go_too() -> Result<()> {
     let world = World::new()?;
     let agent = world.agent()?;
