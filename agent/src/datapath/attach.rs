@@ -141,6 +141,32 @@ impl Attacher {
         Ok(())
     }
 
+    /// Detaches what an earlier agent left where no program is wanted: nothing else would, for these are not
+    /// [`Self::attached`].
+    pub(super) fn detach_unwanted(
+        &mut self,
+        wanted: &BTreeSet<(u32, Program)>,
+        names: &InterfaceNames,
+    ) -> Result<(), DatapathError> {
+        let left: Vec<(u32, Program)> = if self.tcx { tcx::pinned(&self.pins) } else { self.ours().collect() };
+        for (ifindex, program) in left {
+            let is_wanted = wanted.iter().any(|&(other, wanted)| {
+                other == ifindex && (wanted == program || !self.tcx && direction(wanted) == direction(program))
+            });
+            if !is_wanted {
+                self.detach(ifindex, program, names)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where filters of Weir's were at the last look. Which program each one has is not known: any of its direction.
+    fn ours(&self) -> impl Iterator<Item = (u32, Program)> {
+        let has = |ifindex, program| filters(&self.hooks, ifindex, program).iter().any(Filter::is_ours);
+        let places = self.hooks.keys().flat_map(|&ifindex| Program::ALL.map(|program| (ifindex, program)));
+        places.filter(move |&(ifindex, program)| has(ifindex, program))
+    }
+
     /// Detaches a program, if the interface is still there.
     pub(super) fn detach(
         &mut self,

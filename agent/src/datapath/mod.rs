@@ -78,9 +78,15 @@ impl Datapath {
         self.attacher.look(names, order);
     }
 
-    /// Detaches what other versions of Weir have attached and removes their pins: to be called once this agent's programs
-    /// are in place. Returns the folders that it removed.
-    pub fn remove_other_versions(&self) -> Result<Vec<PathBuf>, DatapathError> {
+    /// Detaches what earlier agents of this version left where nothing is `wanted`, and all that other versions of Weir
+    /// attached, and removes the pins of these: to be called once this agent's programs that shape are in place. Returns
+    /// the folders that it removed.
+    pub fn remove_leftovers(
+        &mut self,
+        wanted: &BTreeSet<(u32, Program)>,
+        names: &InterfaceNames,
+    ) -> Result<Vec<PathBuf>, DatapathError> {
+        self.attacher.detach_unwanted(wanted, names)?;
         remove::remove_other_versions(self.attacher.pins())
     }
 

@@ -83,7 +83,7 @@ pub struct Reconciler {
     stale_since: Option<Instant>,
     /// The node's facts, as of the last look.
     host: Host,
-    /// Not as long as no look has succeeded: an empty host is not "the node has no interfaces".
+    /// Whether the last look succeeded: an empty host is not "the node has no interfaces", and one of before may be wrong.
     has_looked: bool,
     /// When Weir's own veth was last made.
     splitter_made: Option<Instant>,

@@ -3,9 +3,13 @@
 //! A step that fails keeps no other from being made: its failure is collected, and said of the object that it was made
 //! for. Only where the node or the kernel cannot be read at all is there nothing to go on with.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tracing::{debug, info, warn};
+use weir_common::reason::Program;
 use weir_core::{
     desired::desired,
     kernel::{Pacing, needs_splitter, render},
@@ -35,6 +39,7 @@ impl Reconciler {
         let start = Instant::now();
         let look = matches!(cause, Cause::Network | Cause::Tick) || !self.has_looked;
         if look {
+            self.has_looked = false;
             self.look(cause == Cause::Tick).await?;
         }
         let mut failures = Failures::default();
@@ -84,7 +89,7 @@ impl Reconciler {
         let shaped = self.apply(shaping, &before, &names, Duration::MAX);
         failures.add_changes(&shaped.failed, &rendered);
         if shaped.failed.is_empty() {
-            self.remove_other_versions(&mut failures);
+            self.remove_leftovers(&rendered.state.attached, &names, &mut failures);
         }
         self.health.policy_tried(failures.summary());
         let counted = self.apply(counting, &before, &names, SLICE.max(start.elapsed()));
@@ -114,13 +119,13 @@ impl Reconciler {
         Ok(counted.left > 0 || awaits_splitter && self.last.failed.is_empty())
     }
 
-    /// Takes away what other versions of Weir attached, once all that shapes of this one is in place: their programs would
-    /// write into the same packets.
-    fn remove_other_versions(&mut self, failures: &mut Failures) {
+    /// Takes away what other versions and earlier agents of Weir attached, once all that shapes of this one is in place:
+    /// their programs would write into the same packets.
+    fn remove_leftovers(&mut self, wanted: &BTreeSet<(u32, Program)>, names: &InterfaceNames, failures: &mut Failures) {
         if self.is_alone {
             return;
         }
-        match self.datapath.remove_other_versions() {
+        match self.datapath.remove_leftovers(wanted, names) {
             Ok(removed) => {
                 self.is_alone = true;
                 if !removed.is_empty() {
@@ -128,7 +133,7 @@ impl Reconciler {
                 }
             }
             Err(error) => {
-                let error = format!("programs of another version of Weir are still attached: {error:#}");
+                let error = format!("programs of another agent of Weir are still attached: {error:#}");
                 failures.add(None, PARTLY_APPLIED, error);
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use weir_lab::{Agent, AgentOptions, NodeOptions, PodOptions};
 
 use crate::world::{BULK, LE, World, eventually};
@@ -103,6 +104,34 @@ fn a_damaged_record_of_qdiscs_does_not_keep_the_agent_from_starting() -> Result<
     let after = world.node.ns().qdiscs("eth0")?[0].kind.clone();
     ensure!(after == before, "eth0 had {before}, and after cleanup has {after}");
     Ok(())
+}
+
+#[test]
+fn what_an_earlier_agent_left_where_nothing_is_wanted_any_more_goes() -> Result<()> {
+    let world = World::new()?;
+    let node = world.node.ns();
+    node.ip(&["link add lte0 numtxqueues 1 numrxqueues 1 type veth peer name lte-wire", "link set lte0 up"])?;
+    let agent = world.agent()?;
+    let ifindex = |interface: &str| -> Result<String> {
+        let shown = node.run(&["ip", "-o", "link", "show", interface])?;
+        Ok(shown.split(':').next().unwrap_or_default().trim().to_owned())
+    };
+    let stands_on = |interface: &str| -> Result<bool> {
+        let filters = node.run(&["tc", "filter", "show", "dev", interface, "egress"])?;
+        let pin = world.node.bpffs().join("weir/v2/links").join(format!("{}-uplink_tx", ifindex(interface)?));
+        Ok(filters.contains("uplink_tx") || pin.exists())
+    };
+    ensure!(stands_on("eth0")?, "the program is not found where it is");
+    agent.kill()?;
+    // The uplink becomes another interface while no agent runs.
+    let interface = json!({"name": "lte0"});
+    world.node.objects().apply_uplink(&json!({"capacity": "20M", "headroom": "0%", "interface": interface}))?;
+    let _agent = world.agent()?;
+    eventually(|| {
+        ensure!(stands_on("lte0")?, "no program stands on the new uplink");
+        ensure!(!stands_on("eth0")?, "the program still stands on the old uplink");
+        Ok(())
+    })
 }
 
 #[test]
