@@ -39,8 +39,9 @@ impl Reconciler {
             Some(age) if age < SHORTEST_LIFE => return Err(NOT_AS_MADE.to_owned()),
             _ => {}
         }
-        self.netlink.make_splitter().await.map_err(|error| format!("bursts are not split: {error}"))?;
+        // Also one that fails: what it made before it did brings the next round.
         self.splitter_made = Some(now);
+        self.netlink.make_splitter().await.map_err(|error| format!("bursts are not split: {error}"))?;
         Ok(Splitter::Kept)
     }
 }
