@@ -74,13 +74,12 @@ impl Packet {
         Self { skb: ctx.skb.skb, l2_len: u32::from(l2_len) }
     }
 
-    /// The slot that the packet carries: in `queue_mapping`, or for a fragment that the node has made in `tc_index`, which
-    /// `ip_copy_metadata` copies.
+    /// The slots that the packet may carry: in `tc_index`, which fragments that the node makes inherit (`ip_copy_metadata`)
+    /// and which few others write, and in `queue_mapping`.
     #[inline(always)]
-    pub(crate) fn tag(&self) -> Option<u16> {
+    pub(crate) fn tags(&self) -> (Option<u16>, Option<u16>) {
         // SAFETY: the context outlives the program; the verifier allows these fields for SCHED_CLS.
-        let (first, second) = unsafe { ((*self.skb).queue_mapping, (*self.skb).tc_index) };
-        slot_of_tag(first).or_else(|| slot_of_tag(second))
+        unsafe { (slot_of_tag((*self.skb).tc_index), slot_of_tag((*self.skb).queue_mapping)) }
     }
 
     /// Writes a slot into the packet.

@@ -79,9 +79,9 @@ fn carried(packet: &Packet, flags: u8) -> Option<u16> {
 /// The slot that a packet carries, if a pod that is marked in this way has it.
 #[inline(always)]
 pub(crate) fn tag(packet: &Packet) -> Option<u16> {
-    let slot = packet.tag()?;
-    let pod = PODS.get(u32::from(slot))?;
-    if pod.flags & POD_TAGGED == 0 { None } else { Some(slot) }
+    let is_tagged = |slot: &u16| PODS.get(u32::from(*slot)).is_some_and(|pod| pod.flags & POD_TAGGED != 0);
+    let (first, second) = packet.tags();
+    first.filter(is_tagged).or_else(|| second.filter(is_tagged))
 }
 
 /// The pod that has the packet's source address.
