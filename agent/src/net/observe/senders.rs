@@ -6,10 +6,11 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use netlink_packet_core::{DecodeError, ErrorContext, NlasIterator, parse_u32};
 use netlink_packet_route::{RouteNetlinkMessage, rule::RuleMessage};
+use nix::errno::Errno;
 use weir_core::host::Host;
 
 use super::{inside::ip, links::name};
-use crate::net::{Result, channel::Channel};
+use crate::net::{Error, Result, channel::Channel};
 
 /// Somebody whose packets are forwarded: by which interface they come, and from which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,28 +25,27 @@ const HEADER_BYTES: usize = 12;
 /// `FIB_RULE_INVERT` (`linux/fib_rules.h`).
 const INVERT: u32 = 2;
 
+/// Where the length of the source network and the flags stand in the header.
+const SOURCE_BITS: usize = 2;
+const FLAGS: std::ops::Range<usize> = 8..12;
+
 /// Rule attributes (`linux/fib_rules.h`).
 mod fra {
     pub(super) const SRC: u16 = 2;
     pub(super) const IIFNAME: u16 = 3;
-    pub(super) const TABLE: u16 = 15;
+    pub(super) const PRIORITY: u16 = 6;
 }
 
-/// A routing rule that looks at where a packet comes from.
+/// A routing rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     is_v6: bool,
     source: Option<IpNet>,
     interface: Option<String>,
     is_inverted: bool,
-    leads_to: LeadsTo,
-}
-
-/// What a rule does with packets: rules that do the same need not be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct LeadsTo {
-    action: u8,
-    table: u32,
+    /// All else that the kernel says of it, the bytes as they are: where it leads, and what else it looks at. Rules that
+    /// have this in common need not be told apart.
+    rest: Vec<u8>,
 }
 
 impl Rule {
@@ -56,36 +56,45 @@ impl Rule {
     }
 }
 
-/// Reads the rules of both protocols that look at where a packet comes from, in the order in which they are asked.
+/// Reads the rules of both protocols, in the order in which they are asked.
 pub(super) fn rules(channel: &mut Channel) -> Result<Vec<Rule>> {
-    channel.dump("list the routing rules", &RouteNetlinkMessage::GetRule(RuleMessage::default()), parse)
+    match channel.dump("list the routing rules", &RouteNetlinkMessage::GetRule(RuleMessage::default()), parse) {
+        // The kernel routes without rules.
+        Err(Error::Kernel { errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, .. }) => Ok(Vec::new()),
+        other => other,
+    }
 }
 
-/// Only the few attributes that matter are looked at: the name of an interface may be no text.
+/// Only the attributes that matter are read: the name of an interface may be no text.
 fn parse(payload: &[u8]) -> std::result::Result<Option<Rule>, DecodeError> {
     if payload.len() < HEADER_BYTES {
         return Err(DecodeError::buffer_too_small(payload.len(), HEADER_BYTES));
     }
-    let mut leads_to = LeadsTo { action: payload[7], table: payload[4].into() };
+    let (header, attributes) = payload.split_at(HEADER_BYTES);
     let is_v6 = match i32::from(payload[0]) {
         libc::AF_INET => false,
         libc::AF_INET6 => true,
         // Multicast routing has rules of its own.
         _ => return Ok(None),
     };
-    let (source_bits, is_inverted) = (payload[2], parse_u32(&payload[8..12])? & INVERT != 0);
-    let (mut source, mut interface) = (None, None);
-    for attribute in NlasIterator::new(&payload[HEADER_BYTES..]) {
+    let is_inverted = parse_u32(&header[FLAGS])? & INVERT != 0;
+    let (mut source, mut interface, mut rest) = (None, None, header.to_vec());
+    rest[SOURCE_BITS] = 0;
+    for attribute in NlasIterator::new(attributes) {
         let attribute = attribute.context("a routing rule")?;
         match attribute.kind() {
-            fra::SRC => source = ip(attribute.value()).and_then(|address| IpNet::new(address, source_bits).ok()),
+            fra::SRC => {
+                source = ip(attribute.value()).and_then(|address| IpNet::new(address, header[SOURCE_BITS]).ok());
+            }
             fra::IIFNAME => interface = Some(name(attribute.value())),
-            fra::TABLE => leads_to.table = parse_u32(attribute.value())?,
-            _ => {}
+            fra::PRIORITY => {}
+            kind => {
+                rest.extend(kind.to_ne_bytes());
+                rest.extend(attribute.value());
+            }
         }
     }
-    let looks_at_sender = source.is_some() || interface.is_some();
-    Ok(looks_at_sender.then_some(Rule { is_v6, source, interface, is_inverted, leads_to }))
+    Ok(Some(Rule { is_v6, source, interface, is_inverted, rest }))
 }
 
 /// Returns one of those behind the node's veths for each way in which protocol, bridge or VRF, and rules tell them apart.
@@ -97,7 +106,7 @@ pub(super) fn senders(host: &Host, rules: &[Rule]) -> Vec<Sender> {
         let interface = host.name(ifindex);
         for &address in link.inside.iter().filter(|address| !address.is_loopback()) {
             let selecting = rules.iter().filter(|rule| rule.selects(&interface, address));
-            let mut ways: Vec<LeadsTo> = selecting.map(|rule| rule.leads_to).collect();
+            let mut ways: Vec<&[u8]> = selecting.map(|rule| rule.rest.as_slice()).collect();
             ways.dedup();
             found.entry((address.is_ipv6(), master, ways)).or_insert(Sender { ifindex, address });
         }
@@ -129,7 +138,7 @@ mod tests {
     fn from(network: &str, table: u32) -> Rule {
         let network: IpNet = network.parse().expect("a network");
         let attributes = vec![RuleAttribute::Source(network.addr()), RuleAttribute::Table(table)];
-        rule(network.prefix_len(), RuleFlags::empty(), attributes).expect("it looks at the source")
+        rule(network.prefix_len(), RuleFlags::empty(), attributes).expect("a rule")
     }
 
     fn veth(name: &str, inside: &[&str], master: Option<u32>) -> Link {
@@ -170,17 +179,33 @@ mod tests {
         let both = [twelve, from("10.0.0.11/32", 100)];
         assert_eq!(found(&both), expected(&[(11, "10.0.0.11"), (9, "10.0.1.13"), (11, "fd00::11")]));
         let by_interface = vec![RuleAttribute::Iifname("pod12".into()), RuleAttribute::Table(7)];
-        let by_interface = rule(0, RuleFlags::empty(), by_interface).expect("it looks at the interface");
+        let by_interface = rule(0, RuleFlags::empty(), by_interface).expect("a rule");
         assert_eq!(found(&[by_interface]), all);
         let others = vec![RuleAttribute::Source("10.0.0.0".parse().expect("an address")), RuleAttribute::Table(7)];
-        let not_here = rule(24, RuleFlags::Invert, others).expect("it looks at the source");
+        let not_here = rule(24, RuleFlags::Invert, others).expect("a rule");
         assert!(not_here.selects("cni0", "10.0.1.13".parse().expect("an address")));
         assert!(!not_here.selects("pod11", "10.0.0.11".parse().expect("an address")));
     }
 
     #[test]
-    fn a_rule_for_everybody_tells_nobody_apart() {
-        assert_eq!(rule(0, RuleFlags::empty(), vec![RuleAttribute::Table(254)]), None);
+    fn rules_for_everybody_count_by_their_place() {
+        let everybody = rule(0, RuleFlags::empty(), vec![RuleAttribute::Table(60)]).expect("a rule");
+        let (eleven, twelve) = (from("10.0.0.11/32", 52), from("10.0.0.12/32", 52));
+        let one = [(11, "10.0.0.11"), (9, "10.0.1.13"), (11, "fd00::11")];
+        assert_eq!(found(std::slice::from_ref(&everybody)), expected(&one));
+        assert_eq!(found(&[eleven.clone(), twelve.clone(), everybody.clone()]).len(), 3);
+        assert_eq!(found(&[twelve, everybody, eleven]).len(), 4, "one is sent there before, one after");
+    }
+
+    #[test]
+    fn rules_that_look_at_something_else_too_are_told_apart() {
+        let marked = vec![
+            RuleAttribute::Source("10.0.0.11".parse().expect("an address")),
+            RuleAttribute::FwMark(1),
+            RuleAttribute::Table(100),
+        ];
+        let marked = rule(32, RuleFlags::empty(), marked).expect("a rule");
+        assert_eq!(found(&[marked, from("10.0.0.12/32", 100)]).len(), 4);
         assert!(parse(&[0; HEADER_BYTES - 1]).is_err());
     }
 }
