@@ -95,6 +95,11 @@ fn lower_effort() -> Vec<u8> {
 }
 
 impl Case {
+    /// Whether it takes packets to get there.
+    pub(crate) fn is_over_a_ceiling(&self) -> bool {
+        matches!(self.exit, Exit::Marked | Exit::DropHorizon)
+    }
+
     /// The interface by which the packet came.
     pub(crate) fn ingress(&self) -> u32 {
         self.slot.map_or(0, interface_of)
