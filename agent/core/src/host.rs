@@ -65,16 +65,34 @@ impl Host {
         self.links.iter().filter(move |(_, link)| is_beside(link)).map(|(&ifindex, link)| (ifindex, link))
     }
 
-    /// The interfaces by which everything leaves that an interface leads to: itself, but of a bridge that some of `pods`,
-    /// interfaces of pods, are ports of, the wires. What these pods send goes from port to port and never leaves by the
-    /// bridge itself. A port that leads to a virtual machine is no wire; another container's cannot be told from one.
+    /// The ports by which a bridge reaches a network: what goes out by the bridge leaves by these, and what pods send that
+    /// are ports of it themselves, which never passes the bridge's own hooks.
+    ///
+    /// These are hardware and what stands on it. Where there is none, the node is itself a container, and its way out is the
+    /// veth that was there before those of its pods. None where a port leads to a virtual machine, which may be the router.
     #[must_use]
-    pub fn ways_out(&self, ifindex: u32, pods: &BTreeSet<u32>) -> Vec<u32> {
-        let ports = self.links.iter().filter(|(port, _)| self.bridge(**port) == Some(ifindex));
-        let (of_pods, others): (Vec<_>, Vec<_>) = ports.partition(|(port, _)| pods.contains(port));
-        let is_wire = |link: &Link| !matches!(link.kind.as_deref(), Some("tun" | "netkit" | "vxlan" | "geneve"));
-        let wires: Vec<u32> = others.into_iter().filter(|(_, link)| is_wire(link)).map(|(&port, _)| port).collect();
-        if of_pods.is_empty() || wires.is_empty() { vec![ifindex] } else { wires }
+    pub fn wires(&self, bridge: u32) -> Vec<u32> {
+        let ports = || self.links.iter().filter(|(port, _)| self.bridge(**port) == Some(bridge));
+        let of_kinds = |kinds: &'static [Option<&str>]| {
+            ports().filter(|(_, port)| kinds.contains(&port.kind.as_deref())).map(|(&ifindex, port)| (ifindex, port))
+        };
+        if of_kinds(&[Some("tun")]).next().is_some() {
+            return Vec::new();
+        }
+        let hardware: Vec<u32> =
+            of_kinds(&[None, Some("bond"), Some("team"), Some("vlan")]).map(|(ifindex, _)| ifindex).collect();
+        if !hardware.is_empty() {
+            return hardware;
+        }
+        let oldest = of_kinds(&[Some("veth")]).find(|(_, port)| port.inside.is_empty());
+        oldest.into_iter().map(|(ifindex, _)| ifindex).collect()
+    }
+
+    /// Returns whether an interface is this bridge, or a VLAN on it.
+    #[must_use]
+    pub fn stands_on(&self, ifindex: u32, bridge: u32) -> bool {
+        let lower = || self.links.get(&ifindex).filter(|link| link.kind.as_deref() == Some("vlan"))?.lower;
+        ifindex == bridge || lower() == Some(bridge)
     }
 
     /// The bridge that an interface is a port of.

@@ -26,6 +26,8 @@ pub const HOOK_TAKEN: &str = "HookTaken";
 /// Somebody else's filters or qdiscs on a bridge and on a pod's interface leave no place for the programs that tell whose
 /// packets are.
 pub const BRIDGE_TAKEN: &str = "BridgeTaken";
+/// A pod is a port of the bridge that the uplink stands on, and what it sends may leave by another port.
+pub const BYPASSES_UPLINK: &str = "BypassesUplink";
 /// Packets of a tier's pods arrive at the uplink without any sign of their pod.
 pub const IDENTITY_LOST: &str = "IdentityLost";
 /// A pod sends over an uplink on which it is in no tier, while it is in one on another.

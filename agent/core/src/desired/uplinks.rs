@@ -95,7 +95,11 @@ fn interfaces(
             host.links.iter().filter(|(_, link)| link.name == *name).map(|(&ifindex, _)| ifindex).collect()
         }
     };
-    let found = chosen.into_iter().flat_map(|ifindex| host.ways_out(ifindex, pods));
+    let ways = |ifindex: u32| match host.wires(ifindex) {
+        none if none.is_empty() => vec![ifindex],
+        wires => wires,
+    };
+    let found = chosen.into_iter().flat_map(ways);
     let found = found.filter_map(|ifindex| Some((ifindex, host.links.get(&ifindex)?.name.clone())));
     let (of_pods, others): (BTreeMap<_, _>, BTreeMap<_, _>) = found.partition(|(ifindex, _)| pods.contains(ifindex));
     if let Some(interface) = of_pods.values().next() {

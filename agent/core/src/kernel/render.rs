@@ -167,6 +167,7 @@ impl Rendered {
             for ifindex in pod.interfaces() {
                 self.veth(ifindex, slot, &mut config, host);
                 self.note_taken_bridge(key, pod, ifindex, host);
+                self.note_bypass(key, pod, ifindex, desired, host);
             }
             if let Some(ifindex) = pod.place.interface().filter(|&ifindex| host.blocked(ifindex).is_some()) {
                 self.counted_by_interface.insert(slot, ifindex);
@@ -235,6 +236,25 @@ impl Rendered {
                      others: give them another priority, or use a kernel from 6.6 on",
                     host.name(ifindex),
                     host.name(master)
+                ),
+            });
+        }
+    }
+
+    /// Says of a pod with limits that it is a port of a bridge on which an uplink stands as a whole.
+    fn note_bypass(&mut self, key: &PodKey, pod: &DesiredPod, ifindex: u32, desired: &Desired, host: &Host) {
+        let Some(bridge) = host.bridge(ifindex).filter(|_| pod.is_limited()) else { return };
+        let interfaces = desired.uplinks.values().flat_map(|uplink| &uplink.interfaces);
+        let mut on_bridge = interfaces.filter(|(uplink, _)| host.stands_on(**uplink, bridge));
+        if let Some((_, name)) = on_bridge.next() {
+            self.notes.push(Rejection {
+                object: ObjectRef { kind: "Pod".into(), name: key.to_string() },
+                location: None,
+                reason: reasons::BYPASSES_UPLINK.into(),
+                message: format!(
+                    "it is a port of the bridge {}, and what it sends leaves by another port without passing {name}: write \
+                     the port by which the internet is reached as the uplink's interface.name",
+                    host.name(bridge)
                 ),
             });
         }

@@ -159,7 +159,9 @@ fn find<'a>(snapshot: &'a Snapshot, kind: &str, name: &str) -> Option<&'a Reject
 
 /// Returns whether the limits of the object do not hold, or nothing shows that they do.
 fn is_not_held(note: &Rejection) -> bool {
-    [NOT_APPLIED, reasons::IDENTITY_LOST, reasons::BY_SOCKETS, reasons::BRIDGE_TAKEN].contains(&note.reason.as_str())
+    let reasons =
+        [NOT_APPLIED, reasons::IDENTITY_LOST, reasons::BY_SOCKETS, reasons::BRIDGE_TAKEN, reasons::BYPASSES_UPLINK];
+    reasons.contains(&note.reason.as_str())
 }
 
 fn is_about(found: &Rejection, kind: &str, name: &str) -> bool {

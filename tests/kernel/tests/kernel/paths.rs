@@ -190,7 +190,16 @@ fn pods_are_held_on_an_uplink_that_is_a_port_of_a_bridge() -> Result<()> {
             world.ensure_held(&format!("behind a bridge's port, {} pod, v6 {v6}", pod.name()), pod, v6)?;
         }
     }
-    Ok(())
+    // A pod of the node's own network is known by its socket.
+    let host = world.node.pod("host", PodOptions::default())?;
+    let cgroup = PodCgroup::create(host.uid())?;
+    let mut object = pod_object(&host, BULK);
+    object["spec"]["hostNetwork"] = json!(true);
+    object["status"] = json!({"phase": "Running", "podIP": world.node.v4(), "podIPs": [{"ip": world.node.v4()}]});
+    world.node.objects().apply("pod-host.yaml", &[object])?;
+    let _flood = flood_in(&cgroup, world.node.ns(), &world)?;
+    std::thread::sleep(Duration::from_secs(2));
+    world.ensure_arrives("a pod of the node's network behind a bridge's port", CEILING_MBIT, 0.85..=1.06)
 }
 
 #[test]

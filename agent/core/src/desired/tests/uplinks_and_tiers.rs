@@ -87,25 +87,32 @@ fn a_bridge_and_its_port_lead_to_one_uplink() {
 }
 
 #[test]
-fn of_a_bridge_that_pods_are_on_the_wires_lead_to_the_uplink() {
+fn the_wires_of_a_bridge_lead_to_the_uplink() {
     let mut host = host();
     host.links.insert(9, Link { kind: Some("bridge".to_owned()), ..ethernet("br0") });
-    host.links.insert(20, Link { kind: Some("tun".to_owned()), ..ethernet("vnet0") });
-    for port in [3, 11, 20] {
+    for port in [3, 11] {
         host.links.get_mut(&port).unwrap().master = Some(9);
     }
     host.default_routes = vec![9];
-    let interfaces = |world: &World, host: &Host| desired(world, host, NODE).0.uplinks["wan"].interfaces.clone();
-    let bridge = [(9, "br0".to_owned())].into();
-    assert_eq!(interfaces(&world(), &host), bridge, "no port is a pod's");
+    let interfaces = |host: &Host| desired(&world(), host, NODE).0.uplinks["wan"].interfaces.clone();
+    assert_eq!(interfaces(&host), [(3, "eth1".to_owned())].into());
+    let mut named = world();
+    named.uplinks.get_mut("wan").unwrap().interface = InterfaceChoice::Named("br0".to_owned());
+    assert_eq!(desired(&named, &host, NODE).0.uplinks["wan"].interfaces, [(3, "eth1".to_owned())].into());
 
-    let mut world = world();
-    world.pods.insert(key("a"), pod("10.1.0.1"));
-    assert_eq!(interfaces(&world, &host), [(3, "eth1".to_owned())].into());
-    world.uplinks.get_mut("wan").unwrap().interface = InterfaceChoice::Named("br0".to_owned());
-    assert_eq!(interfaces(&world, &host), [(3, "eth1".to_owned())].into());
+    // A node that is itself a container, with a pod that has an address and one that has none yet.
+    host.links.insert(10, Link { master: Some(9), ..veth("eth2", &[]) });
+    host.links.get_mut(&10).unwrap().inside.clear();
+    host.links.insert(14, Link { master: Some(9), ..veth("veth4", &[]) });
+    host.links.get_mut(&14).unwrap().inside.clear();
+    assert_eq!(interfaces(&host), [(3, "eth1".to_owned())].into(), "hardware comes first");
     host.links.get_mut(&3).unwrap().master = None;
-    assert_eq!(interfaces(&world, &host), bridge, "it has no wire");
+    assert_eq!(interfaces(&host), [(10, "eth2".to_owned())].into());
+
+    // A virtual machine may be the router.
+    host.links.get_mut(&3).unwrap().master = Some(9);
+    host.links.insert(20, Link { kind: Some("tun".to_owned()), master: Some(9), ..ethernet("vnet0") });
+    assert_eq!(interfaces(&host), [(9, "br0".to_owned())].into());
 }
 
 #[test]

@@ -173,3 +173,27 @@ fn the_longest_horizon_bounds_a_bucket_of_delays() {
     let longest = u64::from(Pacing::default().horizon_max_ns);
     assert_eq!(delay_bucket(longest) + 1, delay_bucket(longest + 1));
 }
+
+#[test]
+fn a_pod_that_is_a_port_of_the_uplinks_bridge_is_named() {
+    let notes = |on_vlan: bool, is_port: bool, is_limited: bool| {
+        let (mut host, mut desired) = (host(), desired());
+        let bridge = |name: &str| Link { name: name.into(), kind: Some("bridge".into()), ..Link::default() };
+        host.links.insert(9, bridge("br0"));
+        let vlan = Link { name: "br0.20".into(), kind: Some("vlan".into()), lower: Some(9), ..Link::default() };
+        host.links.insert(10, vlan);
+        let uplink = if on_vlan { (10, "br0.20".to_owned()) } else { (9, "br0".to_owned()) };
+        desired.uplinks.get_mut("wan").unwrap().interfaces = [uplink].into();
+        host.links.get_mut(&7).unwrap().master = is_port.then_some(9);
+        if !is_limited {
+            desired.pods.get_mut(&key("seed")).unwrap().tiers.clear();
+        }
+        let rendered = render(&desired, &host, &Pacing::default(), &KernelState::default(), &NONE);
+        rendered.notes.iter().map(|note| (note.object.name.clone(), note.reason.clone())).collect::<Vec<_>>()
+    };
+    let named = [(key("seed").to_string(), reasons::BYPASSES_UPLINK.to_owned())];
+    assert_eq!(notes(false, true, true), named);
+    assert_eq!(notes(true, true, true), named);
+    assert!(notes(false, false, true).is_empty());
+    assert!(notes(false, true, false).is_empty());
+}
