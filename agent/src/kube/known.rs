@@ -131,9 +131,14 @@ impl Known {
         }
     }
 
+    /// Returns whether a kind has been listed.
+    pub(super) fn is_listed(&self, kind: Kind) -> bool {
+        self.kinds.get(&kind).is_some_and(|listing| listing.objects.is_some())
+    }
+
     /// Kinds that have not been listed yet.
     pub(super) fn missing(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| self.kinds.get(kind).is_none_or(|listing| listing.objects.is_none()))
+        Kind::ALL.into_iter().filter(|kind| !self.is_listed(*kind))
     }
 
     /// Versions of the newest uplinks and tiers, whether or not they can be obeyed.

@@ -76,6 +76,7 @@ impl KubeSource {
             known: remembered.map(|remembered| Known::after(remembered.world)).unwrap_or_default(),
             reach: Reach::default(),
             is_listed: false,
+            identity: Identity::Confirmed,
             memory,
             is_stored: true,
             updates: sender,
@@ -115,10 +116,23 @@ struct Watching {
     reach: Reach,
     /// Whether it has been said that everything is listed.
     is_listed: bool,
+    identity: Identity,
     memory: Memory,
     /// Whether the memory has what is in force.
     is_stored: bool,
     updates: watch::Sender<Option<Update>>,
+}
+
+/// Whether the API server is still the same cluster's. One that has lost its objects lists none, and nothing may be taken
+/// away for that: so it is asked after each list that takes an earlier one's place, before the list counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity {
+    /// As far as is known.
+    Confirmed,
+    /// To be asked at once.
+    Doubted,
+    /// Asked, and not answered yet.
+    Asked,
 }
 
 /// The question whether the API server is there, while there is no answer yet.
@@ -139,12 +153,17 @@ impl Watching {
                     while let Some(Some(heard)) = self.link.said.next().now_or_never() {
                         changed |= self.hear(heard);
                     }
+                    if self.identity == Identity::Doubted {
+                        self.identity = Identity::Asked;
+                        asked = Instant::now();
+                        asking = self.link.ask().boxed().fuse();
+                    }
                     changed
                 }
                 answer = &mut asking, if !asking.is_terminated() => self.take(answer).await,
                 _ = look.tick() => {
                     self.store();
-                    let fails = self.reach.since().is_some();
+                    let fails = self.reach.since().is_some() || self.identity != Identity::Confirmed;
                     if !fails {
                         (retry, wait) = (Retry::default(), Duration::ZERO);
                     }
@@ -193,7 +212,11 @@ impl Watching {
                     self.reach.spoke(kind);
                 }
                 let recovered = was_failing && self.reach.since().is_none();
-                self.known.hear(kind, said) || recovered
+                if matches!(said, Said::End) && self.known.is_listed(kind) {
+                    self.identity = Identity::Doubted;
+                }
+                let changed = self.known.hear(kind, said);
+                changed && self.identity == Identity::Confirmed || recovered
             }
             Err(error) => {
                 let message = explain(kind, &error);
@@ -215,6 +238,12 @@ impl Watching {
         let (was_silent, was_failing) = (self.reach.is_silent(), self.reach.since().is_some());
         self.reach.answered(Instant::now());
         let is_another = cluster.is_some() && self.cluster.is_some() && cluster != self.cluster;
+        // An API server that has lost its objects may not have the one yet that says which cluster it is.
+        let is_confirmed = cluster.is_some() || self.cluster.is_none();
+        let was_doubted = is_confirmed && self.identity != Identity::Confirmed;
+        if was_doubted {
+            self.identity = Identity::Confirmed;
+        }
         self.cluster = cluster.or_else(|| self.cluster.take());
         if is_another {
             warn!(
@@ -229,7 +258,7 @@ impl Watching {
         if self.reach.since().is_none() && self.is_stored && self.known.missing().next().is_none() {
             self.memory.confirm();
         }
-        is_another || was_failing && self.reach.since().is_none()
+        is_another || was_doubted || was_failing && self.reach.since().is_none()
     }
 
     async fn look_at_credentials(&mut self) {
@@ -248,7 +277,7 @@ impl Watching {
 
     /// Tells what is known, if it is news. Until everything has been listed that is what was in force before.
     fn tell(&mut self) {
-        let known = self.known.world();
+        let known = if self.identity == Identity::Confirmed { self.known.world() } else { None };
         let versions = self.known.versions();
         let mut failures: Vec<Rejection> =
             self.reach.failures().map(|(name, message)| unreadable(name, message)).collect();
