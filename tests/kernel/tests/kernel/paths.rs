@@ -1,12 +1,12 @@
 //! Ways of a packet through the node on which its pod's interface is not the one by which it seems to have come.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_lab::traffic::{Call, CallOptions};
-use weir_lab::{Counters, Masquerade, Netns, NodeOptions, PodCgroup, PodOptions, Process, pod_object};
+use weir_lab::{Counters, Masquerade, Netns, NodeOptions, Pod, PodCgroup, PodOptions, Process, pod_object};
 
 use crate::held::{CEILING_MBIT, DISCARD, flood, flood_to};
 use crate::world::{BULK, World, eventually, lab_program};
@@ -24,6 +24,14 @@ fn flood_in(cgroup: &PodCgroup, ns: &Netns, world: &World) -> Result<Process> {
     let probe = format!("exec {program} probe {to} --rate 1000 --size 1400 --seconds 30");
     shell.args(["-c", &format!("{} {probe}", cgroup.join())]);
     ns.spawn(shell)
+}
+
+/// Writes the object of a pod of the tier that has another address than its veth's.
+fn apply_at(world: &World, pod: &Pod, address: IpAddr, host_network: bool) -> Result<()> {
+    let mut object = pod_object(pod, BULK);
+    object["spec"]["hostNetwork"] = json!(host_network);
+    object["status"] = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
+    world.node.objects().apply(&format!("pod-{}.yaml", pod.name()), &[object])
 }
 
 #[test]
@@ -139,9 +147,7 @@ fn a_pod_on_the_uplinks_own_bridge_is_held() -> Result<()> {
         format!("addr add {address}/24 dev eth0"),
         format!("route add default via {router}"),
     ])?;
-    let mut object = pod_object(&pod, BULK);
-    object["status"] = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
-    world.node.objects().apply("pod-seed.yaml", &[object])?;
+    apply_at(&world, &pod, address, false)?;
     let _agent = world.agent()?;
     world.ensure_held("on the uplink's own bridge", &pod, false)
 }
@@ -161,9 +167,7 @@ fn a_pod_behind_a_macvlan_is_held_by_its_sockets() -> Result<()> {
         format!("addr add {address}/24 dev mv0"),
         format!("route add default via {router}"),
     ])?;
-    let mut object = pod_object(&pod, BULK);
-    object["status"] = json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]});
-    world.node.objects().apply("pod-seed.yaml", &[object])?;
+    apply_at(&world, &pod, address, false)?;
     let _agent = world.agent()?;
     world.wait_noted("Pod default/seed", "BySockets")?;
 
@@ -193,10 +197,7 @@ fn pods_are_held_on_an_uplink_that_is_a_port_of_a_bridge() -> Result<()> {
     // A pod of the node's own network is known by its socket.
     let host = world.node.pod("host", PodOptions::default())?;
     let cgroup = PodCgroup::create(host.uid())?;
-    let mut object = pod_object(&host, BULK);
-    object["spec"]["hostNetwork"] = json!(true);
-    object["status"] = json!({"phase": "Running", "podIP": world.node.v4(), "podIPs": [{"ip": world.node.v4()}]});
-    world.node.objects().apply("pod-host.yaml", &[object])?;
+    apply_at(&world, &host, world.node.v4(), true)?;
     let _flood = flood_in(&cgroup, world.node.ns(), &world)?;
     std::thread::sleep(Duration::from_secs(2));
     world.ensure_arrives("a pod of the node's network behind a bridge's port", CEILING_MBIT, 0.85..=1.06)
