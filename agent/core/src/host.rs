@@ -72,9 +72,9 @@ impl Host {
     /// veth that was there before those of its pods. None where a port leads to a virtual machine, which may be the router.
     #[must_use]
     pub fn wires(&self, bridge: u32) -> Vec<u32> {
-        let ports = || self.links.iter().filter(|(port, _)| self.bridge(**port) == Some(bridge));
         let of_kinds = |kinds: &'static [Option<&str>]| {
-            ports().filter(|(_, port)| kinds.contains(&port.kind.as_deref())).map(|(&ifindex, port)| (ifindex, port))
+            let ports = self.links.iter().filter(|(port, _)| self.bridge(**port) == Some(bridge));
+            ports.filter(|(_, port)| kinds.contains(&port.kind.as_deref())).map(|(&ifindex, port)| (ifindex, port))
         };
         if of_kinds(&[Some("tun")]).next().is_some() {
             return Vec::new();

@@ -120,16 +120,12 @@ impl Rendered {
             let of_family = uplink.exempt.iter().filter(|network| network.addr().is_ipv4() == is_v4);
             let networks: BTreeSet<_> = of_family.map(|network| (id, network.trunc())).collect();
             if networks.len() > room {
-                self.notes.push(Rejection {
-                    object: ObjectRef::uplink(name),
-                    location: None,
-                    reason: reasons::TOO_MANY_EXEMPT.into(),
-                    message: format!(
-                        "it has {} exempt networks of one address family and there is room for {room}: the last by \
-                         address are shaped",
-                        networks.len()
-                    ),
-                });
+                let message = format!(
+                    "it has {} exempt networks of one address family and there is room for {room}: the last by address are \
+                     shaped",
+                    networks.len()
+                );
+                self.note(ObjectRef::uplink(name), reasons::TOO_MANY_EXEMPT, message);
             }
             self.state.exempt.extend(networks.into_iter().take(room));
         }
@@ -227,17 +223,13 @@ impl Rendered {
         let Some(master) = host.shared_master(ifindex) else { return };
         let has_hook = host.bridge(ifindex).is_some_and(|bridge| !is_blocked(bridge));
         if pod.is_limited() && is_blocked(ifindex) && !has_hook {
-            self.notes.push(Rejection {
-                object: ObjectRef { kind: "Pod".into(), name: key.to_string() },
-                location: None,
-                reason: reasons::BRIDGE_TAKEN.into(),
-                message: format!(
-                    "somebody else's filters or qdiscs on {} and {} leave Weir no place to tell its packets from those of \
-                     others: give them another priority, or use a kernel from 6.6 on",
-                    host.name(ifindex),
-                    host.name(master)
-                ),
-            });
+            let message = format!(
+                "somebody else's filters or qdiscs on {} and {} leave Weir no place to tell its packets from those of \
+                 others: give them another priority, or use a kernel from 6.6 on",
+                host.name(ifindex),
+                host.name(master)
+            );
+            self.note(object("Pod", &key.to_string()), reasons::BRIDGE_TAKEN, message);
         }
     }
 
@@ -247,16 +239,12 @@ impl Rendered {
         let interfaces = desired.uplinks.values().flat_map(|uplink| &uplink.interfaces);
         let mut on_bridge = interfaces.filter(|(uplink, _)| host.stands_on(**uplink, bridge));
         if let Some((_, name)) = on_bridge.next() {
-            self.notes.push(Rejection {
-                object: ObjectRef { kind: "Pod".into(), name: key.to_string() },
-                location: None,
-                reason: reasons::BYPASSES_UPLINK.into(),
-                message: format!(
-                    "it is a port of the bridge {}, and what it sends leaves by another port without passing {name}: write \
-                     the port by which the internet is reached as the uplink's interface.name",
-                    host.name(bridge)
-                ),
-            });
+            let message = format!(
+                "it is a port of the bridge {}, and what it sends leaves by another port without passing {name}: write the \
+                 port by which the internet is reached as the uplink's interface.name",
+                host.name(bridge)
+            );
+            self.note(object("Pod", &key.to_string()), reasons::BYPASSES_UPLINK, message);
         }
     }
 
@@ -278,16 +266,19 @@ impl Rendered {
         match allocator.id(owner) {
             Ok(id) => Some(id),
             Err(error) => {
-                self.notes.push(Rejection {
-                    object: ObjectRef { kind: kind.into(), name: name.into() },
-                    location: None,
-                    reason: "NoRoom".into(),
-                    message: error.to_string(),
-                });
+                self.note(object(kind, name), "NoRoom", error.to_string());
                 None
             }
         }
     }
+
+    fn note(&mut self, object: ObjectRef, reason: &str, message: String) {
+        self.notes.push(Rejection { object, location: None, reason: reason.to_owned(), message });
+    }
+}
+
+fn object(kind: &str, name: &str) -> ObjectRef {
+    ObjectRef { kind: kind.to_owned(), name: name.to_owned() }
 }
 
 /// Bytes of an Ethernet header without tags.

@@ -104,8 +104,8 @@ fn stage(change: &Change, observed: &KernelState, wanted: &KernelState) -> u8 {
     let splits = |state: &KernelState, ifindex: &u32| {
         state.interfaces.get(ifindex).is_some_and(|interface| interface.flags & INTERFACE_SPLITTER != 0)
     };
-    let is_uplink = |state: &KernelState, ifindex: Option<&u32>| {
-        ifindex.is_some_and(|&ifindex| state.attached.contains(&(ifindex, Program::UplinkTx)))
+    let stays_uplink = |port: &u16| {
+        observed.ports.get(port).is_some_and(|&ifindex| wanted.attached.contains(&(ifindex, Program::UplinkTx)))
     };
     match change {
         Change::Reset(..) => 0,
@@ -121,7 +121,7 @@ fn stage(change: &Change, observed: &KernelState, wanted: &KernelState) -> u8 {
         Change::Attach(..) if only_counts(change, wanted) => u8::MAX,
         Change::Attach(..) => 9,
         // Without the uplink's program, segments that come back would leave with the VLAN tag that carries their slot.
-        Change::RemovePort(port) if !is_uplink(wanted, observed.ports.get(port)) => 10,
+        Change::RemovePort(port) if !stays_uplink(port) => 10,
         Change::RemovePort(_) => 16,
         // Those that are on the way still come back.
         Change::Detach(_, Program::SplitRx) => 17,
