@@ -123,7 +123,7 @@ struct Watching {
     updates: watch::Sender<Option<Update>>,
 }
 
-/// Whether the API server is still the same cluster's. One that has lost its objects lists none, and nothing may be taken
+/// What is known of whose the API server is: the same cluster's as before, or another's. One that has lost its objects lists none, and nothing may be taken
 /// away for that: so it is asked after each list that takes an earlier one's place, before the list counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Identity {

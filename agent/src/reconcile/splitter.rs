@@ -11,7 +11,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a veth is left as it is before it is made anew: another program may change it each time.
 const SHORTEST_LIFE: Duration = Duration::from_mins(1);
 
-/// Whether bursts can be split.
+/// State of the splitting veth after a look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Splitter {
     /// The veth is there, or its events are on the way.

@@ -44,7 +44,7 @@ pub(super) struct Rule {
     interface: Option<String>,
     is_inverted: bool,
     /// All else that the kernel says of it, the bytes as they are: where it leads, and what else it looks at. Rules that
-    /// have this in common need not be told apart.
+    /// have this in common lead the same packets to the same place.
     rest: Vec<u8>,
 }
 

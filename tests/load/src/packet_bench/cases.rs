@@ -95,7 +95,7 @@ fn lower_effort() -> Vec<u8> {
 }
 
 impl Case {
-    /// Whether it takes packets to get there.
+    /// Returns whether packets leave this way only once a ceiling's room is used up.
     pub(crate) fn is_over_a_ceiling(&self) -> bool {
         matches!(self.exit, Exit::Marked | Exit::DropHorizon)
     }
