@@ -24,7 +24,8 @@ impl Netlink {
     /// Puts `fq` on a device: at its root, or with `tx_queues` > 1 one per queue under `mq`. See the module's page for
     /// what a change costs. [`Self::record_qdisc`] what is there first, and keep it.
     ///
-    /// Does only what is missing: a root of ours stays, and only those of its queues get an `fq` that lack it.
+    /// Does only what is missing: a root of ours stays, and only those of its queues get an `fq` that lack it. The horizon
+    /// and the number of buckets that another program gave an `fq` there stay as they are.
     ///
     /// # Errors
     /// [`Error::NoFq`]; then nothing was changed. Any other refusal leaves the root possibly replaced:
@@ -38,13 +39,13 @@ fn install(channel: &mut Channel, ifindex: u32, tx_queues: u32) -> Result<()> {
     if !has_fq(channel)? {
         return Err(Error::NoFq);
     }
-    let options = Some(fq::options());
+    let current = tree::read(channel)?.remove(&ifindex);
+    let options = Some(fq::options(current.as_ref()));
     if tx_queues <= 1 {
         let fq = Qdisc { kind: "fq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options };
         return put_root(channel, ifindex, &fq);
     }
-    let ours = tree::read(channel)?.get(&ifindex).is_some_and(|current| current.is_ours() && current.root.kind == "mq");
-    if !ours {
+    if !current.is_some_and(|current| current.is_ours() && current.root.kind == "mq") {
         let mq = Qdisc { kind: "mq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options: None };
         put_root(channel, ifindex, &mq)?;
     }

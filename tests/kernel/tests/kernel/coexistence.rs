@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use weir_lab::{AgentOptions, Netns, PodOptions};
 
-use crate::world::{BULK, World};
+use crate::world::{BULK, World, eventually};
 
 /// Packets that the filters of an interface's hook have seen.
 fn filter_packets(ns: &Netns, interface: &str, hook: &str) -> Result<u64> {
@@ -82,4 +82,28 @@ fn another_shaper_on_the_uplink_is_refused_by_name() -> Result<()> {
         assert_eq!(root_qdisc()?, before, "{name} was changed");
     }
     Ok(())
+}
+
+/// As Cilium's bandwidth manager does it, which makes the root qdisc anew where it does not find its horizon and buckets.
+#[test]
+fn an_fq_by_which_another_program_paces_serves_both() -> Result<()> {
+    let world = World::new()?;
+    world.limit()?;
+    let node = world.node.ns();
+    let seed = world.pod("seed", PodOptions::default(), BULK)?;
+    let theirs = "qdisc replace dev eth0 root fq horizon 2s buckets 32768";
+    let serves_both = || {
+        let qdisc = node.run(&["tc", "qdisc", "show", "dev", "eth0", "root"])?;
+        for option in ["horizon 2s", "buckets 32768", "flow_limit 10000p"] {
+            ensure!(qdisc.contains(option), "no {option}: {qdisc}");
+        }
+        Ok(())
+    };
+    node.tc(&[theirs])?;
+    let _agent = world.agent()?;
+    world.ensure_held("beside the other program", &seed, false)?;
+    serves_both()?;
+    node.tc(&["qdisc replace dev eth0 root noqueue", theirs])?;
+    eventually(serves_both)?;
+    world.ensure_held("after the other program made it anew", &seed, false)
 }

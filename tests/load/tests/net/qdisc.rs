@@ -171,6 +171,7 @@ fn fq_with_a_purpose_is_refused_and_ours_is_mended() -> Result<()> {
         ("nopacing", Some("fq with nopacing")),
         ("ce_threshold 4ms", Some("fq with ce_threshold")),
         ("limit 500 flow_limit 50 quantum 3000", None),
+        ("horizon 2s buckets 32768", None),
     ] {
         node.tc(&format!("qdisc replace dev nic0 root fq {options}"))?;
         let expected = refused.map_or(Decision::Install, |what| Decision::Refuse { what: what.to_owned() });
@@ -182,6 +183,36 @@ fn fq_with_a_purpose_is_refused_and_ours_is_mended() -> Result<()> {
     assert_eq!(decide(read(&node, ifindex)?.as_ref(), 1, false), Decision::Install);
     replace(&node, "nic0", ifindex, 1)?;
     assert_eq!(decide(read(&node, ifindex)?.as_ref(), 1, false), Decision::Keep);
+    Ok(())
+}
+
+/// As Cilium's bandwidth manager sets it up, which makes the root qdisc anew where it does not find its own values.
+#[test]
+fn horizon_and_buckets_of_another_programs_fq_stay() -> Result<()> {
+    if !kernel_has_fq()? {
+        return Ok(());
+    }
+    let node = node()?;
+    node.tc("qdisc replace dev nic0 root fq horizon 2s buckets 32768\nqdisc replace dev nic1 root handle 1: mq")?;
+    for queue in 1..=4 {
+        node.tc(&format!("qdisc replace dev nic1 parent 1:{queue} fq horizon 2s buckets 32768"))?;
+    }
+    for (interface, tx_queues) in [("nic0", 1), ("nic1", 4)] {
+        let ifindex = node.ifindex(interface)?;
+        let recorded = record(&node, ifindex)?;
+        let before = shown(&node, interface)?;
+        assert_eq!(decide(read(&node, ifindex)?.as_ref(), tx_queues, false), Decision::Install);
+        for _ in 0..2 {
+            replace(&node, interface, ifindex, tx_queues)?;
+            assert_eq!(decide(read(&node, ifindex)?.as_ref(), tx_queues, false), Decision::Keep);
+            let text = node.ask(&["tc", "qdisc", "show", "dev", interface])?;
+            for kept in ["buckets 32768", "horizon 2s", "flow_limit 10000p"] {
+                assert_eq!(text.matches(kept).count(), tx_queues as usize, "{kept}: {text}");
+            }
+        }
+        restore(&node, ifindex, &recorded)?;
+        assert_eq!(shown(&node, interface)?, before);
+    }
     Ok(())
 }
 
