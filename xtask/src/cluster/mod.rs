@@ -19,9 +19,19 @@ pub const NEXT_TAG: &str = concat!(env!("CARGO_PKG_VERSION"), "-next");
 /// A control plane, a container runtime, Weir and somebody who measures.
 const MEMORY_MIB: u32 = 6144;
 
-/// Kernel modules that Cilium's iptables rules need in addition to a node's own.
-const CILIUM_MODULES: &[&str] =
-    &["ip_set", "ip_set_hash_ip", "ip_set_hash_net", "xt_set", "xt_socket", "xt_CT", "xt_TPROXY", "nft_masq"];
+/// Kernel modules that Cilium needs in addition to a node's own: for its iptables rules, and for the netlink sockets that
+/// its agent opens when it starts.
+const CILIUM_MODULES: &[&str] = &[
+    "ip_set",
+    "ip_set_hash_ip",
+    "ip_set_hash_net",
+    "xt_set",
+    "xt_socket",
+    "xt_CT",
+    "xt_TPROXY",
+    "nft_masq",
+    "xfrm_user",
+];
 
 /// A specification without a command: the newest kernel, the node's disk, and the files that
 /// `weir_lab::cluster` finds by its environment.

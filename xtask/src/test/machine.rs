@@ -14,12 +14,8 @@ use crate::vm::{self, Output, VmSpec};
 
 /// Where tests find the programs that stand for other people's.
 const INTERFERENCE: &str = "/tests/interference.o";
-/// The time limit of the tests on a Kubernetes node, which takes minutes to start where processors are emulated.
+/// The time limit of a program's tests on a Kubernetes node, which takes minutes to start where processors are emulated.
 const NODE_TIMEOUT: Duration = Duration::from_mins(45);
-/// The time limit of one test with Cilium. On emulated processors that do other work too, the cluster, Cilium's agent
-/// and its BPF programs take a quarter of an hour to start.
-const CILIUM_TIMEOUT: Duration = Duration::from_mins(90);
-
 /// Runs test programs under each kernel, with what they start at hand. `left_out` are a kernel's options that leave out
 /// tests.
 pub(super) fn run(
@@ -63,7 +59,7 @@ pub(super) fn run_on_a_node(tests: &[&str], nightly: &[&str], args: &Args, tally
 /// Runs each test in a VM of its own that is a Kubernetes node with Cilium, because each test configures Cilium in another
 /// way and Cilium leaves programs and rules behind.
 pub(super) fn run_with_cilium(tests: &[&str], args: &Args, tally: &mut Tally) -> Result<()> {
-    let spec = VmSpec { timeout: CILIUM_TIMEOUT, ..on_newest_kernel(cluster::vm_with_cilium()?, args) };
+    let spec = VmSpec { timeout: NODE_TIMEOUT, ..on_newest_kernel(cluster::vm_with_cilium()?, args) };
     for program in &build::test_programs(tests)? {
         let chosen = |test: &String| args.filter.as_ref().is_none_or(|filter| test.contains(filter));
         for test in tests_of(program)?.into_iter().filter(chosen) {

@@ -72,7 +72,8 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         }
         results.push((rung.name, start.elapsed().as_secs(), tally));
     }
-    Ok(report(&results, &left_out))
+    let omitted = omission(args, &left_out);
+    Ok(report(&results, omitted.as_deref()))
 }
 
 /// Returns the rungs to run, and the nightly rungs that are left out because neither `--all` nor a name asks for them.
@@ -89,15 +90,18 @@ fn choose(names: &[String], all: bool) -> Result<(Vec<&'static Rung>, Vec<&'stat
     Ok((RUNGS.iter().filter(|rung| names.iter().any(|name| name == rung.name)).collect(), Vec::new()))
 }
 
-/// Returns one line that names the rungs that were left out and the reason, or none if no rung was.
-fn omission(left_out: &[&Rung]) -> Option<String> {
+/// Returns one line that names the nightly rungs and tests that were left out, or none if nothing was.
+fn omission(args: &Args, left_out: &[&Rung]) -> Option<String> {
     let rungs = left_out.iter().map(|rung| format!("{} ({})", rung.name, rung.nightly.unwrap_or_default()));
-    let rungs: Vec<_> = rungs.collect();
-    (!rungs.is_empty()).then(|| format!("left out: {}; --all or --rung NAME runs it", rungs.join(", ")))
+    let chosen = RUNGS.iter().filter(|_| !args.is_whole());
+    let tests =
+        chosen.flat_map(|rung| rung.place.nightly().iter().map(|tests| format!("{} {tests} (nightly)", rung.name)));
+    let names: Vec<_> = rungs.chain(tests).collect();
+    (!names.is_empty()).then(|| format!("left out: {}; --all or --rung NAME runs them", names.join(", ")))
 }
 
 /// Prints each rung's name, its seconds with those of its build, and its counts; then the sum.
-fn report(results: &[(&str, u64, Tally)], left_out: &[&Rung]) -> ExitCode {
+fn report(results: &[(&str, u64, Tally)], omitted: Option<&str>) -> ExitCode {
     println!("\n{:<10} {:>7} {:>7} {:>7} {:>8}", "rung", "seconds", "passed", "failed", "ignored");
     let mut sum = Tally::default();
     for (name, seconds, tally) in results {
@@ -112,7 +116,7 @@ fn report(results: &[(&str, u64, Tally)], left_out: &[&Rung]) -> ExitCode {
         println!("no test has a name like that");
         sum.fail(String::new());
     }
-    if let Some(line) = omission(left_out) {
+    if let Some(line) = omitted {
         println!("{line}");
     }
     println!("{} passed, {} failed", sum.passed(), sum.failed());
@@ -123,14 +127,12 @@ fn report(results: &[(&str, u64, Tally)], left_out: &[&Rung]) -> ExitCode {
 mod tests {
     use super::{Args, Rung, choose, omission};
 
+    fn args(all: bool, kernel: Option<&str>) -> Args {
+        Args { rungs: Vec::new(), all, kernel: kernel.map(str::to_owned), filter: None }
+    }
+
     #[test]
     fn a_run_of_everything_leaves_out_what_is_alike_and_what_is_nightly() {
-        let args = |all, kernel: Option<&str>| Args {
-            rungs: Vec::new(),
-            all,
-            kernel: kernel.map(str::to_owned),
-            filter: None,
-        };
         let left_out = |args: &Args, kernel| args.left_out_on(kernel, &["routes::", "sharing::"], &["scale::"]);
         let default = args(false, None);
         assert_eq!(left_out(&default, "6.1"), ["--skip", "routes::", "--skip", "sharing::", "--skip", "scale::"]);
@@ -158,14 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn nightly_rungs_are_left_out_aloud() {
+    fn what_is_left_out_is_named_in_one_line() {
         let (chosen, left_out) = choose(&[], false).unwrap();
         assert_eq!(names(&left_out), ["cilium"]);
         assert_eq!(chosen.len() + left_out.len(), super::RUNGS.len());
-        let line = omission(&left_out).unwrap();
-        assert!(line.contains("cilium (nightly: ") && line.contains("--all") && !line.contains('\n'), "{line}");
+        let line = omission(&args(false, None), &left_out).unwrap();
+        for part in ["cilium (nightly: ", "kernel scale:: (nightly)", "e2e restarts:: (nightly)", "--all"] {
+            assert!(line.contains(part) && !line.contains('\n'), "{line}");
+        }
+        // A kernel that is asked for runs every test of the rungs, and still not every rung.
+        let line = omission(&args(false, Some("6.1")), &left_out).unwrap();
+        assert!(line.contains("cilium (nightly: ") && !line.contains("scale::"), "{line}");
         let (chosen, left_out) = choose(&[], true).unwrap();
         assert_eq!(chosen.len(), super::RUNGS.len());
-        assert_eq!(omission(&left_out), None);
+        assert_eq!(omission(&args(true, None), &left_out), None);
     }
 }

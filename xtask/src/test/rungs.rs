@@ -42,6 +42,20 @@ pub enum Where {
     NodeWithCilium(&'static [&'static str]),
 }
 
+impl Where {
+    /// Returns the modules of tests that only a run of the rung by its name, or of all, has.
+    pub fn nightly(&self) -> &'static [&'static str] {
+        match self {
+            Self::Vm { nightly, .. } | Self::Node { nightly, .. } => nightly,
+            Self::Units
+            | Self::Host(_)
+            | Self::HostOrVm(_)
+            | Self::HostOrVmWithControlPlane(_)
+            | Self::NodeWithCilium(_) => &[],
+        }
+    }
+}
+
 /// From the quickest to the slowest.
 pub const RUNGS: &[Rung] = &[
     Rung {
@@ -104,7 +118,7 @@ pub const RUNGS: &[Rung] = &[
         name: "cilium",
         says: "Weir beside Cilium, with and without kube-proxy and Cilium's bandwidth manager",
         place: Where::NodeWithCilium(&["cilium"]),
-        nightly: Some("nightly: it boots four Kubernetes nodes with Cilium, an hour on emulated processors"),
+        nightly: Some("nightly: it boots four Kubernetes nodes with Cilium, half an hour on emulated processors"),
     },
 ];
 

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::configuration::KUBECONFIG;
@@ -21,8 +21,6 @@ const CONFIGURATION: &str = "/etc/cni/net.d/05-cilium.conflist";
 /// The socket of the agent's API.
 const SOCKET: &str = "/run/cilium/cilium.sock";
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// The agent compiles and loads its BPF programs before it is ready, which takes minutes on emulated processors.
-const READY_LIMIT: Duration = Duration::from_mins(30);
 
 /// A configuration of Cilium. It decides which way a packet takes from a pod to the uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +85,7 @@ fn common() -> [String; 5] {
 }
 
 impl Cluster {
-    /// Starts the operator, then the agent, and waits until the agent has written the node's CNI configuration.
+    /// Starts the operator, then the agent, and waits until the agent answers the CNI plugin.
     ///
     /// One after the other, because the agent only waits for the CRDs that the operator registers.
     pub(super) fn start_cilium(&mut self, cilium: Cilium, tell: &impl Fn(&str)) -> Result<()> {
@@ -102,8 +100,13 @@ impl Cluster {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
         self.spawn("cilium-agent", cilium.agent())?;
-        self.eventually_within(READY_LIMIT, "Cilium's agent is not ready", |_| {
-            configuration.exists().then_some(()).context("it has not written the CNI configuration")
+        // An agent writes the CNI configuration before it has started, and may fail after that.
+        self.eventually("Cilium's agent is not ready", |cluster| {
+            let status = cluster.cilium_status()?;
+            let overall = &status["cilium"];
+            ensure!(overall["state"] == "Ok", "its status is {overall}");
+            ensure!(configuration.exists(), "it has not written the CNI configuration");
+            Ok(())
         })
     }
 

@@ -186,12 +186,8 @@ impl Cluster {
         self.programs.values().map(Process::last_words).collect::<Vec<_>>().join("\n")
     }
 
-    fn eventually(&mut self, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
-        self.eventually_within(READY_LIMIT, what, attempt)
-    }
-
     /// Tries until it works. A program of the cluster that ends meanwhile is an error at once.
-    fn eventually_within(&mut self, limit: Duration, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
+    fn eventually(&mut self, what: &str, attempt: impl Fn(&Self) -> Result<()>) -> Result<()> {
         let start = Instant::now();
         loop {
             let attempted = Instant::now();
@@ -201,8 +197,8 @@ impl Cluster {
                     bail!("{name} ended by itself: {}", program.last_words());
                 }
             }
-            if start.elapsed() > limit {
-                bail!("{what} after {limit:?}: {error:#}\n{}", self.last_words());
+            if start.elapsed() > READY_LIMIT {
+                bail!("{what} after {READY_LIMIT:?}: {error:#}\n{}", self.last_words());
             }
             // A kubectl takes an emulated machine seconds of the time that the programs need to become ready.
             std::thread::sleep(POLL.max(attempted.elapsed() * 2));
