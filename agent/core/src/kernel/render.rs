@@ -219,18 +219,23 @@ impl Rendered {
     /// Says of a pod with limits that nothing shows whose its packets are: neither its interface nor its bridge or VRF has a
     /// place for a program, and behind address translation nothing else is left.
     fn note_taken_bridge(&mut self, key: &PodKey, pod: &DesiredPod, ifindex: u32, host: &Host) {
-        let is_blocked = |ifindex: u32| host.blocked(ifindex).is_some();
-        let Some(master) = host.shared_master(ifindex) else { return };
-        let has_hook = host.bridge(ifindex).is_some_and(|bridge| !is_blocked(bridge));
-        if pod.is_limited() && is_blocked(ifindex) && !has_hook {
-            let message = format!(
-                "somebody else's filters or qdiscs on {} and {} leave Weir no place to tell its packets from those of \
-                 others: give them another priority, or use a kernel from 6.6 on",
-                host.name(ifindex),
-                host.name(master)
-            );
-            self.note(object("Pod", &key.to_string()), reasons::BRIDGE_TAKEN, message);
+        if !pod.is_limited() || host.blocked(ifindex).is_none() {
+            return;
         }
+        let Some(master) = host.shared_master(ifindex) else { return };
+        let (pod, shared) = (host.name(ifindex), host.name(master));
+        let taken = match host.bridge(ifindex) {
+            Some(bridge) if host.blocked(bridge).is_none() => return,
+            Some(_) => format!("somebody else's filters or qdiscs on {pod} and {shared}"),
+            None => format!(
+                "somebody else's filter or qdisc on {pod}, and its VRF {shared}, which has no hook for programs,"
+            ),
+        };
+        let message = format!(
+            "{taken} leave Weir no place to tell the pod's packets from those of others: give what is there another \
+             priority, or use a kernel from 6.6 on"
+        );
+        self.note(object("Pod", &key.to_string()), reasons::BRIDGE_TAKEN, message);
     }
 
     /// Says of a pod with limits that it is a port of a bridge on which an uplink stands as a whole.

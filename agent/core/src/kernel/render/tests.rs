@@ -197,3 +197,23 @@ fn a_pod_that_is_a_port_of_the_uplinks_bridge_is_named() {
     assert!(notes(false, false, true).is_empty());
     assert!(notes(false, true, false).is_empty());
 }
+
+#[test]
+fn a_pod_that_nothing_can_tell_from_others_is_named_with_what_is_in_the_way() {
+    let messages = |kind: &str, on_master: Option<Blocked>| {
+        let mut host = host();
+        let master = Link { name: "shared".into(), kind: Some(kind.into()), blocked: on_master, ..Link::default() };
+        host.links.insert(20, master);
+        let veth = host.links.get_mut(&7).unwrap();
+        (veth.master, veth.blocked) = (Some(20), Some(Blocked::IngressQdisc));
+        let rendered = render(&desired(), &host, &Pacing::default(), &KernelState::default(), &NONE);
+        rendered.notes.into_iter().map(|note| (note.reason, note.message)).collect::<Vec<_>>()
+    };
+    assert!(messages("bridge", None).is_empty(), "the bridge's hook tells them apart");
+    let [(reason, message)] = &messages("bridge", Some(Blocked::IngressQdisc))[..] else { panic!("not one note") };
+    assert_eq!(reason, reasons::BRIDGE_TAKEN);
+    assert!(message.contains("filters or qdiscs on a and shared"), "{message}");
+    let [(reason, message)] = &messages("vrf", None)[..] else { panic!("not one note") };
+    assert_eq!(reason, reasons::BRIDGE_TAKEN);
+    assert!(message.contains("on a, and its VRF shared, which has no hook"), "{message}");
+}
