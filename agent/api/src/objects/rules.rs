@@ -43,7 +43,8 @@ pub(super) fn uplink() -> Value {
         rule(
             "interface.name",
             "!has(self.interface) || !has(self.interface.name) \
-             || (self.interface.name.matches('^[^[:cntrl:][:space:]/:]+$') && !(self.interface.name in ['.', '..']))",
+             || (self.interface.name.matches('^[^[:cntrl:][:space:]/:]+$') && !(self.interface.name in ['.', '..']) \
+                 && size(bytes(self.interface.name)) <= 15)",
             "name is an interface name such as eth0; leave it out for the default route's interface"
         ),
     ])

@@ -20,6 +20,8 @@ const OBJECTS: &[(&str, &str, Option<&str>)] = &[
     ("Uplink", "{capacity: 20M, interface: {name: 'eth 0'}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: eth0/1}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: '..'}}", Some("an interface name such as eth0")),
+    ("Uplink", "{capacity: 20M, interface: {name: 'übertragung-zu-x'}}", Some("15")),
+    ("Uplink", "{capacity: 20M, interface: {name: 'ünïcödé-nïcé1'}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: ''}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: a-name-that-is-too-long}}", Some("Too long")),
     ("Uplink", "{capacity: 20M, speed: 3}", Some("speed")),
