@@ -344,14 +344,4 @@ fn explain(kind: Kind, error: &watcher::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_of_the_task_is_noticed() {
-        let (_sender, updates) = watch::channel(None);
-        let mut source = KubeSource { updates, task: tokio::spawn(async { panic!("no such kind") }) };
-        let error = source.ended().await.to_string();
-        assert_eq!(error, "the task that watches the API server panicked: no such kind");
-    }
-}
+mod tests;
