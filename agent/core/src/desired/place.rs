@@ -35,6 +35,14 @@ pub(super) fn of_pods(
                     other_veths(*ifindex, &fitting[key], &owners, host)
                         .map(|(reason, message)| note(key, pod, reason, message)),
                 );
+                if host.links.get(ifindex).is_some_and(|link| link.kind.as_deref() == Some("netkit")) {
+                    let message = format!(
+                        "its interface {} is a netkit device, whose program can send packets past Weir's: then the pod is \
+                         known by its sockets, and what it forwards for others by nothing",
+                        name(*ifindex, host)
+                    );
+                    notes.push(note(key, pod, reasons::BY_SOCKETS, message));
+                }
                 Place::Veth { ifindex: *ifindex, name: name(*ifindex, host) }
             }
             None => {

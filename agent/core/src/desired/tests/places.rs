@@ -91,6 +91,15 @@ fn a_pod_without_an_interface_on_the_node_is_known_by_its_sockets() {
 }
 
 #[test]
+fn a_pod_behind_a_netkit_device_is_told_that_its_sockets_may_be_all_there_is() {
+    let mut host = host();
+    host.links.insert(11, Link { kind: Some("netkit".to_owned()), ..veth("lxc1", &["10.1.0.1"]) });
+    let (place, findings) = place_of(&with_pods(&[("seed", pod("10.1.0.1"))]), &host, "seed");
+    assert_eq!(place, Place::Veth { ifindex: 11, name: "lxc1".to_owned() });
+    assert_eq!(findings, [finding("Pod default/seed", reasons::BY_SOCKETS)]);
+}
+
+#[test]
 fn every_veth_into_the_network_namespace_of_a_pod_is_its_own() {
     let mut host = host();
     let inside = |namespace: i32, addresses: &[&str]| Link { namespace: Some(namespace), ..veth("net1", addresses) };
