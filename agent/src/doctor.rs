@@ -81,7 +81,7 @@ fn kernel() -> Check {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let is_enough = version >= FLOOR;
-    let lost = if is_enough { "" } else { "older kernels than 5.15 are not tested" };
+    let lost = if is_enough { "" } else { "older kernels than 5.15 are not supported" };
     Check {
         name: "kernel".to_owned(),
         status: if is_enough { Status::Ok } else { Status::Degraded },
