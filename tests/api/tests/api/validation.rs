@@ -24,6 +24,18 @@ const OBJECTS: &[(&str, &str, Option<&str>)] = &[
     ("Uplink", "{capacity: 20M, interface: {name: 'ünïcödé-nïcé1'}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: ''}}", Some("an interface name such as eth0")),
     ("Uplink", "{capacity: 20M, interface: {name: a-name-that-is-too-long}}", Some("Too long")),
+    (
+        "Uplink",
+        "{capacity: 20M, exemptOnLink: false, overhead: {bytes: -64, linkLayer: ptm, minimumPacket: 256}}",
+        None,
+    ),
+    ("Uplink", "{capacity: 20M, overhead: {bytes: 257}}", Some("less than or equal to 256")),
+    (
+        "Uplink",
+        "{capacity: 20M, overhead: {linkLayer: isdn}}",
+        Some("supported values: \"ethernet\", \"ptm\", \"atm\""),
+    ),
+    ("Uplink", "{capacity: 20M, overhead: {minimumPacket: -1}}", Some("greater than or equal to 0")),
     ("Uplink", "{capacity: 20M, speed: 3}", Some("speed")),
     ("TrafficTier", "{uplink: wan}", None),
     ("TrafficTier", "{uplink: wan, guarantee: 2M, ceiling: 8M, perPodCeiling: 4M, dscp: LE}", None),
