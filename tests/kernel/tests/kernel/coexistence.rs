@@ -94,7 +94,8 @@ fn an_fq_by_which_another_program_paces_serves_both() -> Result<()> {
     let theirs = "qdisc replace dev eth0 root fq horizon 2s buckets 32768";
     let serves_both = || {
         let qdisc = node.run(&["tc", "qdisc", "show", "dev", "eth0", "root"])?;
-        for option in ["horizon 2s", "buckets 32768", "flow_limit 10000p"] {
+        // All bits of the hash, so that a flow shares no queue with another by chance.
+        for option in ["horizon 2s", "buckets 32768", "flow_limit 10000p", "orphan_mask 4294967295"] {
             ensure!(qdisc.contains(option), "no {option}: {qdisc}");
         }
         Ok(())

@@ -51,15 +51,18 @@ impl World {
         until_enough(|| is_enough(what, self.arrives()?, mbit, &range))
     }
 
-    /// Waits until what arrives at the internet host is no more than the ceiling, as it is soon after something that a
-    /// change brings about.
+    /// Waits until what arrives at the internet host is the ceiling, as it is soon after something that a change brings
+    /// about.
     pub(crate) fn wait_held(&self, what: &str) -> Result<()> {
+        let mut arrived = Vec::new();
         for _ in 0..8 {
-            if self.arrives()? <= CEILING_MBIT * HELD.end() {
+            let mbit = self.arrives()?;
+            if HELD.contains(&(mbit / CEILING_MBIT)) {
                 return Ok(());
             }
+            arrived.push(mbit);
         }
-        bail!("{what}: {:.2} Mbit/s arrive", self.arrives()?)
+        bail!("{what}: {arrived:.2?} Mbit/s arrive")
     }
 
     /// What arrives at the internet host, in Mbit/s on the wire.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use weir_lab::{AgentOptions, Counters, Masquerade, Netns, NodeOptions, Pod, PodOptions};
 
@@ -107,7 +107,27 @@ fn a_pod_that_is_redirected_past_the_nodes_ip_layer_is_held() -> Result<()> {
         }
         filter(node, interface, "ingress protocol all prio 4", "neigh")?;
     }
-    ensure_held(&world, &pods, "bpf_redirect_neigh")
+    let before = forwarded(node)?;
+    ensure_held(&world, &pods, "bpf_redirect_neigh")?;
+    let after = forwarded(node)?;
+    ensure!(
+        after < before + 100,
+        "the IP layer forwarded {} packets, so that they were not redirected",
+        after - before
+    );
+    Ok(())
+}
+
+/// Packets that the IP layer forwarded, of both families (`/proc/net/snmp`, `/proc/net/snmp6`).
+fn forwarded(node: &Netns) -> Result<u64> {
+    let v4 = node.run(&["cat", "/proc/net/snmp"])?;
+    let mut lines = v4.lines().filter_map(|line| line.strip_prefix("Ip: ")).map(str::split_whitespace);
+    let (names, values) = (lines.next().context("no names")?, lines.next().context("no values")?);
+    let v4 =
+        names.zip(values).find(|(name, _)| *name == "ForwDatagrams").context("no ForwDatagrams")?.1.parse::<u64>()?;
+    let v6 = node.run(&["cat", "/proc/net/snmp6"])?;
+    let v6 = v6.lines().find_map(|line| line.strip_prefix("Ip6OutForwDatagrams")).context("no Ip6OutForwDatagrams")?;
+    Ok(v4 + v6.trim().parse::<u64>()?)
 }
 
 #[test]

@@ -49,9 +49,15 @@ fn strangers_and_pods_among_themselves_degrade_no_tier() -> Result<()> {
     world.limit()?;
     let seed = world.pod("seed", PodOptions::default(), BULK)?;
     let web = world.pod("web", PodOptions::default(), &[])?;
-    // A container of another runtime behind a bridge of its own, and a VM behind a tap are alike to the node: forwarded,
-    // and of no pod that it knows.
+    // A container of another runtime, behind a bridge and an address range of its own. A VM behind a tap is a port of
+    // such a bridge, too: to the node both are forwarded, and of no pod that it knows.
     let docker = world.node.pod("docker", PodOptions::bridged())?;
+    world.node.ns().ip(&[
+        "link add docker0 up type bridge".to_owned(),
+        "address add 172.17.0.1/16 dev docker0".to_owned(),
+        format!("link set {} master docker0", docker.host_interface()),
+    ])?;
+    docker.ns().ip(&["address add 172.17.0.2/16 dev eth0", "route replace default via 172.17.0.1"])?;
     let _agent = world.agent()?;
 
     let to_web = (web.addresses()[0], DISCARD).into();
