@@ -43,6 +43,7 @@ struct Figures {
 struct Cell {
     what: String,
     rate_kbit: u64,
+    capacity_mbit: u64,
     rtt_ms: u64,
     streams: u32,
     pods: u32,
@@ -79,8 +80,9 @@ fn case(cell: &Cell) -> String {
     let host_network = if cell.host_network { ", hostNetwork" } else { "" };
     let beside = if cell.beside_mbit > 0 { format!(", beside {} Mbit/s", cell.beside_mbit) } else { String::new() };
     let policed = if cell.policed { ", policed" } else { "" };
+    let capacity = if cell.capacity_mbit == 20 { String::new() } else { format!(" of {}M", cell.capacity_mbit) };
     let Cell { what, rate_kbit, rtt_ms, streams, .. } = cell;
-    format!("{what} {rate_kbit}k{pods}, {rtt_ms} ms, {streams} streams{host_network}{beside}{policed}")
+    format!("{what} {rate_kbit}k{capacity}{pods}, {rtt_ms} ms, {streams} streams{host_network}{beside}{policed}")
 }
 
 /// The goodput, of what the limit allows.
@@ -97,6 +99,7 @@ mod tests {
         Cell {
             what: "ceiling".to_owned(),
             rate_kbit,
+            capacity_mbit: 20,
             rtt_ms: 20,
             streams: 1,
             pods: 1,

@@ -19,15 +19,24 @@ pub(crate) enum What {
     /// Nothing: UDP at this rate, in bursts that are handed over in one piece.
     #[serde(rename = "bursts")]
     Bursts,
+    /// Nothing but the interactive load beside it, which leaves this rate.
+    #[serde(rename = "borrowed")]
+    Borrowed,
 }
 
 impl What {
     /// Those that hold TCP to a rate.
     const LIMITS: [Self; 3] = [Self::Ceiling, Self::Guarantee, Self::PerPodCeiling];
 
+    /// Whether the rate is a field of the tier.
+    pub(super) fn is_limit(self) -> bool {
+        Self::LIMITS.contains(&self)
+    }
+
     /// The field of a `TrafficTier`, or what else it is.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Borrowed => "borrowed",
             Self::Bursts => "bursts",
             Self::Ceiling => "ceiling",
             Self::Guarantee => "guarantee",
@@ -41,6 +50,8 @@ impl What {
 pub(crate) struct Case {
     pub(super) what: What,
     pub(super) rate_kbit: u64,
+    /// The uplink's capacity.
+    pub(super) capacity_mbit: u64,
     pub(super) rtt_ms: u64,
     /// TCP streams of each pod.
     pub(super) streams: u8,
@@ -55,7 +66,8 @@ pub(crate) struct Case {
 const RATES_KBIT: [u64; 5] = [256, 500, 1_000, 2_000, 10_000];
 const RTTS_MS: [u64; 2] = [20, 100];
 const STREAMS: [u8; 2] = [1, 4];
-/// What fills the link of 20 Mbit/s.
+const CAPACITY_MBIT: u64 = 20;
+/// What fills the link of this capacity.
 const FULL_MBIT: u32 = 20;
 
 impl fmt::Display for Case {
@@ -65,7 +77,11 @@ impl fmt::Display for Case {
             kbit => format!("{kbit}k"),
         };
         let where_from = if self.host_network { "hostNetwork" } else { "veth" };
-        write!(f, "{} {rate}, {} ms, {} streams, {where_from}", self.what.name(), self.rtt_ms, self.streams)?;
+        let capacity = match self.capacity_mbit {
+            CAPACITY_MBIT => String::new(),
+            other => format!(" of {other}M"),
+        };
+        write!(f, "{} {rate}{capacity}, {} ms, {} streams, {where_from}", self.what.name(), self.rtt_ms, self.streams)?;
         if self.pods > 1 {
             write!(f, ", {} pods", self.pods)?;
         }
@@ -82,6 +98,7 @@ pub(super) fn all() -> Vec<Case> {
     let one = Case {
         what: What::Ceiling,
         rate_kbit: 2_000,
+        capacity_mbit: CAPACITY_MBIT,
         rtt_ms: 20,
         streams: 1,
         pods: 1,
@@ -91,7 +108,10 @@ pub(super) fn all() -> Vec<Case> {
     };
     let many = Case { what: What::PerPodCeiling, rate_kbit: 500, pods: 50, beside_mbit: 12, ..one };
     let bursts = Case { what: What::Bursts, rate_kbit: 8_000, ..one };
-    cases.extend([many, Case { policed: true, ..one }, Case { rate_kbit: 10_000, policed: true, ..one }, bursts]);
+    cases.extend([many, Case { policed: true, ..one }, Case { rate_kbit: 10_000, policed: true, ..one }]);
+    cases.extend([bursts, Case { rate_kbit: 4_000, capacity_mbit: 5, ..bursts }]);
+    let borrowed = Case { what: What::Borrowed, rate_kbit: 8_000, streams: 8, beside_mbit: 12, ..one };
+    cases.extend([borrowed, Case { host_network: true, ..borrowed }]);
     cases
 }
 
@@ -127,6 +147,7 @@ fn every() -> impl Iterator<Item = Case> {
     streams(|what, rate_kbit, rtt_ms, streams, host_network| Case {
         what,
         rate_kbit,
+        capacity_mbit: CAPACITY_MBIT,
         rtt_ms,
         streams,
         pods: 1,
@@ -168,5 +189,7 @@ mod tests {
     fn a_case_names_itself() {
         let case = all().into_iter().find(|case| case.pods > 1).unwrap();
         assert_eq!(case.to_string(), "perPodCeiling 500k, 20 ms, 1 streams, veth, 50 pods, beside 12 Mbit/s");
+        let narrow = all().into_iter().find(|case| case.capacity_mbit == 5).unwrap();
+        assert_eq!(narrow.to_string(), "bursts 4M of 5M, 20 ms, 1 streams, veth");
     }
 }

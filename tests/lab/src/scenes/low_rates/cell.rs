@@ -19,9 +19,6 @@ use crate::scenes::events::round;
 
 /// TCP's slow start, and what it overshoots by, is over after this, at 256 kbit/s too.
 pub(super) const SETTLE: Duration = Duration::from_secs(6);
-/// The uplink's capacity; the link behind is wider, so that nothing but the shaper drops.
-const CAPACITY_MBIT: u64 = 20;
-const LINK_MBIT: u64 = 30;
 const ECHO_PORT: u16 = 7000;
 const LOAD_PORT: u16 = 5201;
 const FIRST_SINK_PORT: u16 = 6000;
@@ -113,7 +110,8 @@ struct Totals {
 impl Stage {
     fn build(case: &Case) -> Result<Self> {
         let link = Bottleneck {
-            rate_bits: LINK_MBIT * 1_000_000,
+            // Wider than the capacity, so that nothing but the shaper drops.
+            rate_bits: case.capacity_mbit * 1_500_000,
             round_trip: Duration::from_millis(case.rtt_ms),
             ..Bottleneck::default()
         };
@@ -138,9 +136,9 @@ impl Stage {
     fn write_policy(&self, case: &Case) -> Result<()> {
         let objects = self.node.objects();
         objects.apply_node(&self.node)?;
-        objects.apply_uplink(&json!({"capacity": format!("{CAPACITY_MBIT}M"), "headroom": "0%"}))?;
+        objects.apply_uplink(&json!({"capacity": format!("{}M", case.capacity_mbit), "headroom": "0%"}))?;
         let mut tier = json!({"dscp": "LE"});
-        if case.what != What::Bursts {
+        if case.what.is_limit() {
             tier[case.what.name()] = json!(format!("{}k", case.rate_kbit));
         }
         objects.apply_tier(TIER, &tier)?;
@@ -214,7 +212,7 @@ impl Stage {
 
 /// What a careful admin writes: the link, a class for what is limited, and one for everybody else.
 fn htb(case: &Case) -> Vec<String> {
-    let capacity = CAPACITY_MBIT * 1_000;
+    let capacity = case.capacity_mbit * 1_000;
     let limit = case.rate_kbit;
     let rest = capacity.saturating_sub(limit).max(capacity / 10);
     let mut lines = vec![
@@ -225,7 +223,8 @@ fn htb(case: &Case) -> Vec<String> {
     ];
     for number in 0..u16::from(case.pods) {
         let (class, port) = (20 + number, FIRST_SINK_PORT + number);
-        let ceiling = if matches!(case.what, What::Guarantee | What::Bursts) { capacity } else { limit };
+        let is_ceiling = matches!(case.what, What::Ceiling | What::PerPodCeiling);
+        let ceiling = if is_ceiling { limit } else { capacity };
         // Many pods share what is left as well as they can.
         let rate = if case.pods > 1 { limit / 4 } else { limit };
         lines.extend([
