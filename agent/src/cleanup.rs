@@ -17,10 +17,13 @@ use crate::{
 /// Detaches the programs, removes the pins, and puts back the qdiscs that stood there before.
 ///
 /// Only what is known to be Weir's is taken away: pins, filters with its handles, clsact qdiscs that it recorded, and root
-/// qdiscs with its handle. Fails without a change while an agent runs: it would put everything back.
+/// qdiscs with its handle. Fails without a change while an agent runs, which would put everything back, and where `bpffs`
+/// is no BPF file system.
 pub async fn clean(bpffs: &Path, state_dir: &Path) -> anyhow::Result<Vec<Action>> {
     let state = StateFolder::open(state_dir)?;
     let lock = Lock::take(&state)?;
+    // An agent may have kept its pins elsewhere: then its programs are still attached, and what they need stays.
+    probe::require_bpffs(bpffs)?;
     let netlink = Netlink::open()?;
     let names = netlink.observe().await?.names();
     let mut actions = remove::remove(bpffs, &names);
@@ -125,4 +128,18 @@ async fn remove_splitter(netlink: &Netlink, actions: &mut Vec<Action>) {
 
 fn action(what: &str, target: &str, outcome: Outcome) -> Action {
     Action { what: what.to_owned(), target: target.to_owned(), outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_no_bpf_file_system_is_nothing_is_said_to_be_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        for bpffs in [folder.path().to_owned(), folder.path().join("missing")] {
+            let error = clean(&bpffs, &folder.path().join("state")).await.unwrap_err().to_string();
+            assert!(error.contains(&format!("{} is no BPF file system", bpffs.display())), "{error}");
+        }
+    }
 }

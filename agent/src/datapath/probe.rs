@@ -25,10 +25,12 @@ pub fn require(bpffs: &Path) -> Result<(), DatapathError> {
             return Err(DatapathError::Capability { capability, purpose });
         }
     }
-    if !is_bpffs(bpffs) {
-        return Err(DatapathError::NoBpffs { path: bpffs.to_owned() });
-    }
-    Ok(())
+    require_bpffs(bpffs)
+}
+
+/// Fails unless a BPF file system is mounted there.
+pub fn require_bpffs(path: &Path) -> Result<(), DatapathError> {
+    if is_bpffs(path) { Ok(()) } else { Err(DatapathError::NoBpffs { path: path.to_owned() }) }
 }
 
 /// Whether this process has a capability in effect (`CapEff` of `/proc/self/status`).
