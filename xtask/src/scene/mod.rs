@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail};
 use crate::build::Profile;
 use crate::vm::{self, Accelerator, Output, VmSpec};
 
+/// How a machine without KVM is described.
+pub const EMULATED: &str = "emulated processors";
+
 /// Where a scene plays.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Place {
@@ -74,7 +77,7 @@ pub fn play(place: &Place, arguments: &[String], props: &[Prop], timeout: Durati
     })?;
     let how = match result.accelerator {
         Accelerator::Kvm => "KVM",
-        Accelerator::Tcg => "emulated processors",
+        Accelerator::Tcg => EMULATED,
     };
     Ok(Played {
         stdout: result.stdout,
