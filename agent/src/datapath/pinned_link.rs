@@ -44,6 +44,16 @@ impl TcxLink {
     }
 }
 
+/// Detaches the link that is pinned at a path, at once: the kernel releases a link whose pin is removed some time later
+/// (`bpf_free_inode`, `kernel/bpf/inode.c`), and until then its program cannot be attached to the hook again.
+pub(super) fn detach(pin: &Path) -> io::Result<()> {
+    let link = open(pin)?;
+    let mut attributes = attributes();
+    attributes.link_detach.link_fd = link.as_raw_fd().cast_unsigned();
+    // SAFETY: the command uses no pointer, and the descriptor is open until the call returns.
+    unsafe { call(bpf_cmd::BPF_LINK_DETACH, &mut attributes) }.map(drop)
+}
+
 fn open(pin: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(pin.as_os_str().as_bytes())?;
     let mut attributes = attributes();

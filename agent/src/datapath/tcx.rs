@@ -9,7 +9,11 @@ use aya::programs::{
 };
 use weir_common::reason::Program;
 
-use super::{DatapathError, Pins, attach::direction, pinned_link::TcxLink};
+use super::{
+    DatapathError, Pins,
+    attach::direction,
+    pinned_link::{self, TcxLink},
+};
 
 /// Attaches a program to an interface (ifindex and name), or puts it into the link that is pinned at `pin`.
 pub(super) fn attach(
@@ -39,8 +43,10 @@ pub(super) fn attach(
     Err(DatapathError::NoInterface { ifindex })
 }
 
-/// Takes an attachment away, whoever made it.
+/// Detaches a pinned link, whoever made it, and removes its pin.
 pub(super) fn detach(pin: &Path) -> Result<(), DatapathError> {
+    // A link that cannot be detached here is detached when its last reference, the pin, is gone.
+    let _ = pinned_link::detach(pin);
     match fs::remove_file(pin) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(DatapathError::Call { call: "removing a link's pin", source })
