@@ -123,8 +123,9 @@ struct Watching {
     updates: watch::Sender<Option<Update>>,
 }
 
-/// What is known of whose the API server is: the same cluster's as before, or another's. One that has lost its objects lists none, and nothing may be taken
-/// away for that: so it is asked after each list that takes an earlier one's place, before the list counts.
+/// Whether the API server is known to be the same cluster's as before. One that has lost its objects lists none, and that
+/// must not remove what is enforced, so its identity is confirmed after each list that replaces an earlier one, before
+/// the list takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Identity {
     /// As far as is known.

@@ -31,18 +31,9 @@ pub(super) fn of_pods(
         let place = match veths.get(key) {
             _ if pod.host_network => on_host_network(key, pod, host, notes),
             Some(ifindex) => {
-                notes.extend(
-                    other_veths(*ifindex, &fitting[key], &owners, host)
-                        .map(|(reason, message)| note(key, pod, reason, message)),
-                );
-                if host.links.get(ifindex).is_some_and(|link| link.kind.as_deref() == Some("netkit")) {
-                    let message = format!(
-                        "its interface {} is a netkit device, whose program can send packets past Weir's: then the pod is \
-                         known by its sockets, and what it forwards for others by nothing",
-                        name(*ifindex, host)
-                    );
-                    notes.push(note(key, pod, reasons::BY_SOCKETS, message));
-                }
+                let findings = other_veths(*ifindex, &fitting[key], &owners, host).into_iter();
+                let findings = findings.chain(bypasses_hooks(*ifindex, host));
+                notes.extend(findings.map(|(reason, message)| note(key, pod, reason, message)));
                 Place::Veth { ifindex: *ifindex, name: name(*ifindex, host) }
             }
             None => {
@@ -151,6 +142,17 @@ fn other_veths(own: u32, fitting: &Fitting, owners: &BTreeMap<u32, &PodKey>, hos
     let others: Vec<String> = others.map(|ifindex| name(ifindex, host)).collect();
     let message = format!("{} leads to its addresses too; {} is taken for it", others.join(", "), name(own, host));
     (!others.is_empty()).then_some((reasons::SEVERAL_INTERFACES, message))
+}
+
+/// Returns the finding of a netkit device, whose program may redirect packets before they reach the hooks of the device.
+fn bypasses_hooks(ifindex: u32, host: &Host) -> Option<Finding> {
+    let link = host.links.get(&ifindex).filter(|link| link.kind.as_deref() == Some("netkit"))?;
+    let message = format!(
+        "its interface {} is a netkit device, whose program can send packets past Weir's: then the pod is known by its \
+         sockets, and what it forwards for others by nothing",
+        link.name
+    );
+    Some((reasons::BY_SOCKETS, message))
 }
 
 fn why_unknown(pod: &Pod, fitting: &Fitting, owners: &BTreeMap<u32, &PodKey>, host: &Host) -> Finding {

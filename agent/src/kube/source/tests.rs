@@ -16,7 +16,7 @@ const KINDS: usize = 5;
 /// Versions of the lists.
 const WITH_PODS: &str = "11";
 const WITHOUT_PODS: &str = "22";
-/// What a list that was answered takes to be in force.
+/// Time in which a list takes effect once it was answered.
 const IN_FORCE: Duration = Duration::from_millis(300);
 
 #[tokio::test]
@@ -29,14 +29,11 @@ async fn a_panic_of_the_task_is_noticed() {
 
 #[tokio::test]
 async fn a_list_that_replaces_another_counts_when_the_cluster_is_confirmed() {
-    let (server, source, _folder) = started().await;
-    let mut updates = source.updates();
-    wait_for_pods(&mut updates, 1).await;
-
+    let (server, mut updates, _source) = started().await;
     server.lose_pods(Cluster::Silent);
     server.until(|asked| asked.lists >= 2 * KINDS && asked.identity >= 2).await;
     sleep(IN_FORCE).await;
-    assert_eq!(pods(&updates), 1, "the API server has not said which cluster this list is of");
+    assert_eq!(pods(updates.borrow().as_ref()), Some(1), "the API server has not said which cluster this list is of");
 
     server.says.send_modify(|says| says.cluster = Cluster::Named);
     wait_for_pods(&mut updates, 0).await;
@@ -44,15 +41,16 @@ async fn a_list_that_replaces_another_counts_when_the_cluster_is_confirmed() {
 
 #[tokio::test]
 async fn a_list_does_not_count_while_the_cluster_cannot_be_told() {
-    let (server, source, _folder) = started().await;
-    let mut updates = source.updates();
-    wait_for_pods(&mut updates, 1).await;
-
+    let (server, updates, _source) = started().await;
     server.lose_pods(Cluster::Unknown);
     let before = server.asked.borrow().identity;
     server.until(|asked| asked.lists >= 2 * KINDS && asked.identity > before + 2).await;
     sleep(IN_FORCE).await;
-    assert_eq!(pods(&updates), 1, "an API server that has lost its objects has no kube-system either");
+    assert_eq!(
+        pods(updates.borrow().as_ref()),
+        Some(1),
+        "an API server that has lost its objects has no kube-system either"
+    );
 }
 
 /// What the API server says when it is asked which cluster it is.
@@ -133,8 +131,11 @@ fn json_response(body: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], Body::from(body.to_string())).into_response()
 }
 
-/// An API server with one pod, and a source that watches it.
-async fn started() -> (Server, KubeSource, tempfile::TempDir) {
+type Updates = watch::Receiver<Option<Update>>;
+
+/// Returns an API server with one pod, and the updates of a source that watches it, which has listed the pod and ends when
+/// it is dropped.
+async fn started() -> (Server, Updates, (KubeSource, tempfile::TempDir)) {
     let says = watch::Sender::new(Says { has_pods: true, cluster: Cluster::Named });
     let server = Server { says, asked: watch::Sender::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -154,17 +155,17 @@ async fn started() -> (Server, KubeSource, tempfile::TempDir) {
     let access = Access::Kubeconfig(kubeconfig);
     let source = KubeSource::start(&access, NODE, folder.path().join("objects.json")).await.unwrap();
     server.until(|asked| asked.identity == 1).await;
-    (server, source, folder)
+    let mut updates = source.updates();
+    wait_for_pods(&mut updates, 1).await;
+    (server, updates, (source, folder))
 }
 
-fn pods(updates: &watch::Receiver<Option<Update>>) -> usize {
-    updates.borrow().as_ref().and_then(|update| update.world.as_ref()).map_or(usize::MAX, |world| world.pods.len())
+fn pods(update: Option<&Update>) -> Option<usize> {
+    Some(update?.world.as_ref()?.pods.len())
 }
 
-async fn wait_for_pods(updates: &mut watch::Receiver<Option<Update>>, count: usize) {
-    let right = |update: &Option<Update>| {
-        update.as_ref().and_then(|update| update.world.as_ref()).is_some_and(|world| world.pods.len() == count)
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(30), updates.wait_for(right)).await.map(drop);
+async fn wait_for_pods(updates: &mut Updates, count: usize) {
+    let right = updates.wait_for(|update| pods(update.as_ref()) == Some(count));
+    let waited = tokio::time::timeout(Duration::from_secs(30), right).await.map(drop);
     waited.unwrap_or_else(|_| panic!("not {count} pods, but {:?}", updates.borrow()));
 }

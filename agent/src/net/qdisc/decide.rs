@@ -135,4 +135,16 @@ mod tests {
             assert_eq!(decide(Some(&RootQdisc { root: former, below: Vec::new() }), 1, false), Decision::Install);
         }
     }
+
+    #[test]
+    fn fq_that_a_person_set_up_for_a_purpose_stays() {
+        let fq_with = |bytes_per_second| {
+            let root = qdisc("fq", 0x8001, Some(fq::encode([(fq::TCA_FQ_FLOW_MAX_RATE, bytes_per_second)])));
+            RootQdisc { root, below: Vec::new() }
+        };
+        let theirs = fq_with(1_125_000);
+        assert_eq!(decide(Some(&theirs), 1, false), refused("fq with maxrate"));
+        assert_eq!(decide(Some(&theirs), 1, true), Decision::Install);
+        assert_eq!(decide(Some(&fq_with(u32::MAX)), 1, false), Decision::Install);
+    }
 }

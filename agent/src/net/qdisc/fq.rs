@@ -1,5 +1,7 @@
 //! The options of `fq` (`net/sched/sch_fq.c`): which ones Weir sets, and which ones a person sets up for a purpose.
 
+use std::collections::BTreeMap;
+
 use netlink_packet_core::DefaultNla;
 
 use super::{
@@ -17,14 +19,16 @@ const ORPHAN_MASK: u32 = u32::MAX;
 /// How far ahead a packet may be scheduled, in µs: ten minutes, as far as a ceiling's clock is believed. With the
 /// default of ten seconds, `fq` drops what a low ceiling schedules.
 const HORIZON_US: u32 = 600_000_000;
+/// The kernel's default.
 const DEFAULT_HORIZON_US: u32 = 10_000_000;
+/// The kernel's default, as a power of two.
 const DEFAULT_BUCKETS_LOG: u32 = 10;
 
 /// Attributes (`linux/pkt_sched.h`).
 const TCA_FQ_PLIMIT: u16 = 1;
 const TCA_FQ_FLOW_PLIMIT: u16 = 2;
 const TCA_FQ_RATE_ENABLE: u16 = 5;
-const TCA_FQ_FLOW_MAX_RATE: u16 = 7;
+pub(super) const TCA_FQ_FLOW_MAX_RATE: u16 = 7;
 pub(super) const TCA_FQ_BUCKETS_LOG: u16 = 8;
 const TCA_FQ_ORPHAN_MASK: u16 = 10;
 const TCA_FQ_CE_THRESHOLD: u16 = 12;
@@ -49,21 +53,25 @@ const PURPOSEFUL: [(u16, u32, &str); 3] = [
     (TCA_FQ_CE_THRESHOLD, u32::MAX, "ce_threshold"),
 ];
 
-/// Options that Weir takes over from an `fq` where they differ from the kernel's defaults, and these. They tell the
-/// `fq` of another program that paces packets by their departure times: Cilium's bandwidth manager sets both, and where
-/// it does not find them it makes the root qdisc anew.
+/// Options that keep the value that another program set, and the kernel's defaults, which nobody set. Cilium's bandwidth
+/// manager, which also paces packets by their departure times, sets both, and replaces the root qdisc where it does not
+/// find them.
 const KEPT: [(u16, u32); 2] = [(TCA_FQ_HORIZON, DEFAULT_HORIZON_US), (TCA_FQ_BUCKETS_LOG, DEFAULT_BUCKETS_LOG)];
 
-/// Options of Weir's `fq` in the place of `current`, as `TCA_OPTIONS`.
+/// Returns the options of Weir's `fq` in the place of `current`, as `TCA_OPTIONS`.
 pub(super) fn options(current: Option<&RootQdisc>) -> Vec<u8> {
-    let kept = current.map(kept).unwrap_or_default();
-    let ours = OURS.iter().filter(|(kind, _)| kept.iter().all(|(other, _)| kind != other));
-    let attributes: Vec<_> =
-        ours.chain(&kept).map(|(kind, value)| DefaultNla::new(*kind, value.to_ne_bytes().to_vec())).collect();
-    message::encode(&attributes)
+    let mut options = BTreeMap::from(OURS);
+    options.extend(current.map(kept).unwrap_or_default());
+    encode(options)
 }
 
-/// The options that are taken over from the first `fq` there.
+/// Returns options as `TCA_OPTIONS`.
+pub(super) fn encode(options: impl IntoIterator<Item = (u16, u32)>) -> Vec<u8> {
+    let attributes = options.into_iter().map(|(kind, value)| DefaultNla::new(kind, value.to_ne_bytes().to_vec()));
+    message::encode(&attributes.collect::<Vec<_>>())
+}
+
+/// Returns the options that the first `fq` of a device keeps.
 fn kept(current: &RootQdisc) -> Vec<(u16, u32)> {
     let mut qdiscs = std::iter::once(&current.root).chain(current.leaves());
     let Some(options) = qdiscs.find(|qdisc| qdisc.kind == "fq").and_then(|fq| fq.options.as_deref()) else {
@@ -96,9 +104,7 @@ mod tests {
     use super::{super::tree::Handle, *};
 
     fn fq(options: &[(u16, u32)]) -> Qdisc {
-        let options: Vec<_> =
-            options.iter().map(|(kind, value)| DefaultNla::new(*kind, value.to_ne_bytes().to_vec())).collect();
-        Qdisc { kind: "fq".to_owned(), options: Some(message::encode(&options)), ..Qdisc::default() }
+        Qdisc { kind: "fq".to_owned(), options: Some(encode(options.iter().copied())), ..Qdisc::default() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Puts `fq` on a device.
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use nix::errno::Errno;
 
 use super::{
@@ -78,7 +78,7 @@ pub(super) fn put_root(channel: &mut Channel, ifindex: u32, qdisc: &Qdisc) -> Re
 /// Asks for an `fq` on the loopback device with an option that no version accepts: the kernel looks the kind up, loads
 /// its module if there is one, and only then refuses the option (`qdisc_create`, `net/sched/sch_api.c`).
 fn has_fq(channel: &mut Channel) -> Result<bool> {
-    let impossible = message::encode(&[DefaultNla::new(fq::TCA_FQ_BUCKETS_LOG, u32::MAX.to_ne_bytes().to_vec())]);
+    let impossible = fq::encode([(fq::TCA_FQ_BUCKETS_LOG, u32::MAX)]);
     let probe = Qdisc { kind: "fq".to_owned(), handle: Handle::OURS, parent: Handle::ROOT, options: Some(impossible) };
     let action = "look for the fq qdisc";
     match channel.change(action, NLM_F_CREATE | NLM_F_REPLACE, message::new_qdisc(LOOPBACK, &probe)) {
