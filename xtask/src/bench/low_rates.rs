@@ -10,6 +10,8 @@ use crate::scene::Place;
 
 /// Some forty cells of half a minute on an emulated machine, and something for a busy host.
 const TIMEOUT: Duration = Duration::from_mins(90);
+/// The capacity that a row does not name, as most cells have it.
+const USUAL_CAPACITY_MBIT: u64 = 20;
 /// The part of a full Ethernet frame that is TCP's payload: what arrives at best.
 const PAYLOAD: f64 = 1448.0 / 1514.0;
 
@@ -80,7 +82,10 @@ fn case(cell: &Cell) -> String {
     let host_network = if cell.host_network { ", hostNetwork" } else { "" };
     let beside = if cell.beside_mbit > 0 { format!(", beside {} Mbit/s", cell.beside_mbit) } else { String::new() };
     let policed = if cell.policed { ", policed" } else { "" };
-    let capacity = if cell.capacity_mbit == 20 { String::new() } else { format!(" of {}M", cell.capacity_mbit) };
+    let capacity = match cell.capacity_mbit {
+        USUAL_CAPACITY_MBIT => String::new(),
+        other => format!(" of {other}M"),
+    };
     let Cell { what, rate_kbit, rtt_ms, streams, .. } = cell;
     format!("{what} {rate_kbit}k{capacity}{pods}, {rtt_ms} ms, {streams} streams{host_network}{beside}{policed}")
 }

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scene::EMULATED;
+
 /// How much slower the call may be under Weir than alone, in ms.
 const CALL_MARGIN_MS: f64 = 5.0;
 /// A buffer that delays less than this, in ms, would show nothing.
@@ -103,14 +105,20 @@ impl Figures {
         self.bulk.beside_mbit / (self.bulk.link_mbit - self.bulk.others_mbit)
     }
 
-    /// Why these figures say little, if they do.
-    pub(super) fn doubt(&self) -> Option<String> {
-        (self.call.idle_p99_ms > BUSY_CALL_MS).then(|| {
-            format!(
+    /// Returns why the figures of this machine say little, if they do.
+    pub(super) fn doubt(&self, machine: &str) -> Option<String> {
+        if self.call.idle_p99_ms > BUSY_CALL_MS {
+            return Some(format!(
                 "this machine was too busy: even alone the call took {:.0} ms where the link takes 20 (p99); \
                  the other figures are the machine's, not the network's",
                 self.call.idle_p99_ms
-            )
+            ));
+        }
+        let is_broken = self.promises().iter().any(|promise| !promise.kept);
+        (is_broken && machine.contains(EMULATED)).then(|| {
+            "the processors are emulated, so that delays may be theirs: play it again while nothing else runs, or compare \
+             with HTB on this machine (`cargo xtask bench shaping --arms htb,weir --streams 8 --load 0`)"
+                .to_owned()
         })
     }
 
@@ -175,10 +183,12 @@ pub(super) mod tests {
         bad.bulk.beside_mbit = 16.0;
         bad.accounting.byte_errors = 1;
         bad.enforce.p99_ms = 100.0;
-        assert_eq!(bad.doubt(), None);
+        assert_eq!(bad.doubt("KVM"), None);
+        assert!(bad.doubt(EMULATED).is_some_and(|doubt| doubt.contains("emulated")));
+        assert_eq!(good().doubt(EMULATED), None);
         bad.call.idle_p99_ms = 41.0;
         bad.call.weir_p99_ms = 47.0;
-        assert!(bad.doubt().is_some());
+        assert!(bad.doubt("KVM").is_some());
         assert!(bad.promises().iter().all(|promise| !promise.kept));
     }
 }

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use self::events::Recording;
 use self::figures::Figures;
 use crate::paths;
-use crate::scene::{self, EMULATED, Place};
+use crate::scene::{self, Place};
 
 /// The scene takes two minutes; an emulated machine beside other work may be slower.
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -71,13 +71,8 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         println!("{}", table::render(figures));
         println!("report: {}", report.display());
     }
-    if let Some(doubt) = figures.doubt() {
+    if let Some(doubt) = figures.doubt(recording.machine()) {
         eprintln!("warning: {doubt}");
-    } else if recording.machine().contains(EMULATED) && figures.promises().iter().any(|promise| !promise.kept) {
-        eprintln!(
-            "warning: the processors are emulated, so that delays may be theirs: play it again while nothing else runs, \
-             or compare with HTB on this machine (`cargo xtask bench shaping --arms htb,weir --streams 8 --load 0`)"
-        );
     }
     if figures.accounting.byte_errors != 0 {
         eprintln!("error: Weir's counters differ from the interfaces' by {} bytes", figures.accounting.byte_errors);

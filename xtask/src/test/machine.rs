@@ -16,6 +16,7 @@ use crate::vm::{self, Output, VmSpec};
 const INTERFERENCE: &str = "/tests/interference.o";
 /// The time limit of a program's tests on a Kubernetes node, which takes minutes to start where processors are emulated.
 const NODE_TIMEOUT: Duration = Duration::from_mins(45);
+
 /// Runs test programs under each kernel, with what they start at hand. `left_out` are a kernel's options that leave out
 /// tests.
 pub(super) fn run(

@@ -93,9 +93,9 @@ fn choose(names: &[String], all: bool) -> Result<(Vec<&'static Rung>, Vec<&'stat
 /// Returns one line that names the nightly rungs and tests that were left out, or none if nothing was.
 fn omission(args: &Args, left_out: &[&Rung]) -> Option<String> {
     let rungs = left_out.iter().map(|rung| format!("{} ({})", rung.name, rung.nightly.unwrap_or_default()));
-    let chosen = RUNGS.iter().filter(|_| !args.is_whole());
-    let tests =
-        chosen.flat_map(|rung| rung.place.nightly().iter().map(|tests| format!("{} {tests} (nightly)", rung.name)));
+    let in_part = if args.is_whole() { &[] } else { RUNGS };
+    let tests = in_part.iter().flat_map(|rung| rung.place.nightly().iter().map(|tests| (rung.name, tests)));
+    let tests = tests.map(|(rung, tests)| format!("{rung} {tests} (nightly)"));
     let names: Vec<_> = rungs.chain(tests).collect();
     (!names.is_empty()).then(|| format!("left out: {}; --all or --rung NAME runs them", names.join(", ")))
 }

@@ -24,7 +24,7 @@ pub(super) fn page(recording: &Recording, figures: &Figures, picture: &str) -> S
                 header {
                     h1 { "Weir: the demo" }
                     p.lead { (summary(figures)) }
-                    @if let Some(doubt) = figures.doubt() { p.broken { "But " (doubt) "." } }
+                    @if let Some(doubt) = figures.doubt(recording.machine()) { p.broken { "But " (doubt) "." } }
                 }
                 (cards(figures))
                 figure { (PreEscaped(picture)) }

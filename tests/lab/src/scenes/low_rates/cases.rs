@@ -28,7 +28,7 @@ impl What {
     /// Those that hold TCP to a rate.
     const LIMITS: [Self; 3] = [Self::Ceiling, Self::Guarantee, Self::PerPodCeiling];
 
-    /// Whether the rate is a field of the tier.
+    /// Returns whether the tier limits the bulk to the rate.
     pub(super) fn is_limit(self) -> bool {
         Self::LIMITS.contains(&self)
     }
@@ -50,7 +50,7 @@ impl What {
 pub(crate) struct Case {
     pub(super) what: What,
     pub(super) rate_kbit: u64,
-    /// The uplink's capacity.
+    /// The uplink's capacity, on the wire.
     pub(super) capacity_mbit: u64,
     pub(super) rtt_ms: u64,
     /// TCP streams of each pod.
